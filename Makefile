@@ -1,0 +1,56 @@
+# make serve: set up, train and promote what is missing, serve.   make test: set up, pass the tests.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 3000
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: serve test check train build load bench clean lock help
+
+help:  ## What there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(VENV)/run: requirements.lock pyproject.toml
+	$(if $(shell command -v $(PYTHON)),$(PYTHON),python3) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	touch $@
+
+$(VENV)/dev: $(VENV)/run requirements-dev.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
+	touch $@
+
+serve: $(VENV)/run  ## Set up, train and promote whatever is missing, serve on 127.0.0.1:3000
+	$(BIN)/python -m ekiben train --missing --promote
+	$(BIN)/bentoml serve service:Ekiben --host $(HOST) --port $(PORT)
+
+test: $(VENV)/dev check  ## All tests but the slow tiers
+	$(BIN)/python -m pytest tests
+
+check: $(VENV)/dev  ## Format, lint, types, direction of imports, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/unit -q
+
+train: $(VENV)/run  ## Train every use case and register the versions
+	$(BIN)/python train.py
+
+build: $(VENV)/run  ## A Bento pinned to the production versions
+	$(BIN)/python -m ekiben build
+
+load: $(VENV)/dev  ## Load a running server; report in var/load.html
+	mkdir -p var
+	$(BIN)/locust --headless --host http://$(HOST):$(PORT) --html var/load.html
+
+bench: $(VENV)/dev  ## Race against the baselines; table, JSON in var/bench.json
+	mkdir -p var
+	$(BIN)/python -m benchmarks
+
+lock:  ## Make the lock files anew (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --group dev --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements-dev.lock
+
+clean:  ## Remove what was made here; the model store stays
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

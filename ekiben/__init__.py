@@ -1,0 +1,3 @@
+"""Ekiben: a production model server packaged with BentoML."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,25 @@
+"""The command line: parse, call, print."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from ekiben.errors import EkibenError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A production model server packaged with BentoML.",
+)
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 refused in one line, 2 wrong usage."""
+    try:
+        app()
+    except EkibenError as error:
+        Console(stderr=True, soft_wrap=True).print(
+            f"ekiben: {error}", style="red", markup=False, highlight=False
+        )
+        sys.exit(1)

@@ -1,0 +1,98 @@
+"""The exceptions of Ekiben: each names a condition and carries its facts; only the edge turns them into HTTP."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class EkibenError(Exception):
+    """Anything that Ekiben refuses or cannot do, in one clear line."""
+
+
+class InvalidSettings(EkibenError):
+    """An EKIBEN_ setting has a value that cannot be used."""
+
+
+class UnknownUseCase(EkibenError):
+    """The catalogue has no use case of that name."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"no use case {name!r}; there are: {', '.join(known)}")
+        self.name = name
+
+
+class InvalidTable(EkibenError):
+    """A training table was refused; nothing was trained or registered."""
+
+    def __init__(self, source: str, problems: Sequence[str]) -> None:
+        shown = "; ".join(problems[:5])
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        super().__init__(f"{source}: {shown}{more}")
+        self.source = source
+        self.problems = tuple(problems)
+
+
+class DownloadFailed(EkibenError):
+    """A public data file could not be fetched or had the wrong checksum."""
+
+
+class UnknownModel(EkibenError):
+    """The store has no version with exactly that tag."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(f"no model {tag!r} in the store")
+        self.tag = tag
+
+
+class VersionExists(EkibenError):
+    """A version of that tag is in the store already; versions are immutable."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(f"{tag} is registered already")
+        self.tag = tag
+
+
+class ArtefactRefused(EkibenError):
+    """A stored version is not what was registered, or does not predict what it did then."""
+
+    def __init__(self, tag: str, reason: str) -> None:
+        super().__init__(f"{tag} refused: {reason}")
+        self.tag = tag
+        self.reason = reason
+
+
+class NotReady(EkibenError):
+    """No verified version of the use case is loaded."""
+
+    def __init__(self, use_case: str, reason: str) -> None:
+        super().__init__(f"{use_case} has no model to answer with: {reason}")
+        self.use_case = use_case
+
+
+class Overloaded(EkibenError):
+    """The queue holds as many rows as it may."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("too many rows are waiting")
+        self.retry_after = retry_after
+
+
+class DeadlineExceeded(EkibenError):
+    """The request's deadline passed before an answer was ready."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed before an answer was ready")
+
+
+class ClientGone(EkibenError):
+    """The client closed its connection before its rows were answered."""
+
+
+class BatchShapeMismatch(EkibenError):
+    """A model answered with another number of rows than it was asked, or with numbers that are none."""
+
+
+class BuildRefused(EkibenError):
+    """A Bento cannot be built from what is there."""
+
+    def __init__(self, reason: str, path: Path | None = None) -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)

@@ -1,0 +1,90 @@
+"""Rows to answers by one version: the same steps in training, serving and every check."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ekiben.errors import ArtefactRefused, BatchShapeMismatch
+from ekiben.registry.store import Store, Version
+from ekiben.schemas.base import Row
+from ekiben.use_cases.use_case import Decision, Fields, Floats, Scorer, UseCase
+
+GOLDEN_TOLERANCE = 1e-9
+"""How far a number of a golden prediction may be off: the same machine code gives the
+same bits, another build of the numeric libraries differs in the last ones."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """One use case, answered by one estimator with one decision."""
+
+    use_case: UseCase
+    score: Scorer
+    decision: Decision
+    tag: str
+
+    @classmethod
+    def of(
+        cls, use_case: UseCase, estimator: Any, decision: Decision, tag: str = ""
+    ) -> "Predictor":
+        """Make the predictor of a fitted *estimator*."""
+        return cls(use_case, use_case.scorer(estimator), decision, tag)
+
+    def probabilities(self, encoded: Any, rows: int) -> Floats:
+        """Return the model's probabilities, (rows, classes), before any correction.
+
+        Raises:
+            BatchShapeMismatch: the model gave another shape, or a number that is none.
+        """
+        scored = self.score(encoded)
+        if scored.shape != (rows, len(self.use_case.classes)):
+            raise BatchShapeMismatch(
+                f"asked {rows} rows, the model answered {scored.shape}"
+            )
+        if not np.isfinite(scored).all():
+            raise BatchShapeMismatch("the model answered with NaN or infinity")
+        return scored
+
+    def predict(self, rows: Sequence[Row]) -> list[Fields]:
+        """Answer *rows* in order: the fields of each prediction but its id and model."""
+        encoded = self.use_case.encoding.from_rows(rows)
+        scored = self.probabilities(encoded, len(rows))
+        return self.use_case.answer(scored, self.decision)
+
+    def predict_raw(self, rows: Sequence[dict[str, Any]]) -> list[Fields]:
+        """Answer rows as a client would send them; for golden rows and tests."""
+        return self.predict([self.use_case.row.model_validate(row) for row in rows])
+
+
+def load_predictor(store: Store, use_case: UseCase, tag: str) -> Predictor:
+    """Load the version *tag* through the one door: exact tag, digests, golden predictions.
+
+    Raises:
+        UnknownModel: no version has exactly that tag.
+        ArtefactRefused: a file is not what was registered, or an answer differs.
+    """
+    version: Version = store.load(tag)
+    predictor = Predictor.of(
+        use_case, version.estimator, version.manifest.card.decision, tag
+    )
+    golden = version.manifest.golden
+    answers = predictor.predict_raw([one.row for one in golden])
+    for number, (one, answer) in enumerate(zip(golden, answers, strict=True)):
+        if not same(one.prediction, answer):
+            raise ArtefactRefused(tag, f"golden row {number} is answered differently")
+    return predictor
+
+
+def same(expected: Any, actual: Any) -> bool:
+    """Whether two answers agree: numbers within GOLDEN_TOLERANCE, all else exactly."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return expected.keys() == actual.keys() and all(
+            same(expected[key], actual[key]) for key in expected
+        )
+    if isinstance(expected, bool) or isinstance(actual, bool):
+        return expected is actual
+    if isinstance(expected, float) and isinstance(actual, (int, float)):
+        return bool(abs(expected - actual) <= GOLDEN_TOLERANCE)
+    return bool(expected == actual)

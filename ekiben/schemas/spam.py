@@ -1,0 +1,28 @@
+"""Spam: a short message, and whether it is spam."""
+
+from typing import Literal
+
+from pydantic import ConfigDict
+
+from ekiben.schemas.base import BinaryPrediction, Row, Text
+
+
+class Message(Row):
+    """One short message."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"text": "Are we still meeting at the station at six?"},
+                {"text": "WINNER!! Claim your free prize now, call 09061701461"},
+            ]
+        }
+    )
+
+    text: Text
+
+
+class SpamPrediction(BinaryPrediction):
+    """Whether one message is spam; `probability` is that of spam."""
+
+    label: Literal["spam", "ham"]

@@ -1,0 +1,31 @@
+"""Topics: the description of a project, and its topic."""
+
+from typing import Literal
+
+from pydantic import ConfigDict
+
+from ekiben.schemas.base import Prediction, Probability, Row, Text
+
+Topic = Literal["natural-language-processing", "computer-vision", "mlops", "other"]
+
+
+class Project(Row):
+    """The title and description of one machine-learning project, as one text."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"text": "Transfer learning with transformers for text classification"},
+                {"text": "Real-time object detection on video with a small network"},
+            ]
+        }
+    )
+
+    text: Text
+
+
+class TopicPrediction(Prediction):
+    """The topic of one project; *other* also where no topic is probable enough."""
+
+    topic: Topic
+    probabilities: dict[Topic, Probability]

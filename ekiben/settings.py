@@ -1,0 +1,105 @@
+"""Every EKIBEN_ setting in one frozen object, read once from a mapping."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ekiben.errors import InvalidSettings
+
+PREFIX = "EKIBEN_"
+SERVICE_LINK = re.compile(r"EKIBEN_(\w+_)?(SERVICE_(HOST|PORT)|PORT)(_.+)?$")
+"""What Kubernetes adds to every container beside a Service named ekiben; none is a setting."""
+
+
+class Settings(BaseModel):
+    """The settings of one process; field `x_y` is read from `EKIBEN_X_Y`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(
+        default=Path.home() / "bentoml",
+        description="Where the model store is. Read from `BENTOML_HOME`.",
+    )
+    data_dir: Path | None = Field(
+        default=None,
+        description="A folder with the public data files under their own names.",
+    )
+    offline: bool = Field(
+        default=False, description="Never download: use the sample at once."
+    )
+    models: tuple[str, ...] = Field(
+        default=(),
+        description="The use cases to serve, separated by commas. Empty: all.",
+    )
+    releases: Literal["follow", "pinned"] | None = Field(
+        default=None,
+        description="`follow` the production alias, or `pinned` to the Bento. "
+        "Empty: pinned inside a Bento, follow elsewhere.",
+    )
+    fast_route: bool = Field(
+        default=True,
+        description="Answer predictions in the outermost layer. Off: BentoML's own path.",
+    )
+    queue_rows: int = Field(
+        default=8000,
+        ge=1000,
+        description="Rows that may wait per use case; more are refused with 503.",
+    )
+    batch_rows: int = Field(
+        default=512,
+        ge=1,
+        description="Rows that one model call takes at most, "
+        "unless one request brings more.",
+    )
+    deadline_ms: int = Field(
+        default=30_000,
+        ge=1,
+        description="Milliseconds until an unanswered request gets 504; "
+        "`X-Deadline-Ms` may shorten it.",
+    )
+    body_bytes: int = Field(
+        default=4 * 1024 * 1024,
+        ge=1024,
+        description="Bytes that a request body may have; more is 413.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe log line that is written."
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the settings from *environ*; an empty value counts as not set.
+
+        Raises:
+            InvalidSettings: a name is unknown or a value does not fit; one line.
+        """
+        given: dict[str, object] = {
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in environ.items()
+            if name.startswith(PREFIX) and value and not SERVICE_LINK.match(name)
+        }
+        if environ.get("BENTOML_HOME"):
+            given["home"] = environ["BENTOML_HOME"]
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise InvalidSettings(_one_line(error)) from None
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = "_".join(str(part) for part in first["loc"][:1]).upper()
+    if first["type"] == "extra_forbidden":
+        return f"{PREFIX}{name}: no such setting"
+    return f"{PREFIX}{name}: {first['msg']}"

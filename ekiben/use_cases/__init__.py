@@ -1,0 +1,1 @@
+"""The use cases: one file per model, and the catalogue of them."""
