@@ -58,14 +58,20 @@ class Predictor:
         return self.predict([self.use_case.row.model_validate(row) for row in rows])
 
 
-def load_predictor(store: Store, use_case: UseCase, tag: str) -> Predictor:
+def load_predictor(
+    store: Store, use_case: UseCase, tag: str, digest: str | None = None
+) -> Predictor:
     """Load the version *tag* through the one door: exact tag, digests, golden predictions.
+
+    *digest* is what the release recorded of the artefact, where there is a release.
 
     Raises:
         UnknownModel: no version has exactly that tag.
         ArtefactRefused: a file is not what was registered, or an answer differs.
     """
     version: Version = store.load(tag)
+    if digest is not None and version.manifest.digest != digest:
+        raise ArtefactRefused(tag, "it is not the artefact that was promoted")
     predictor = Predictor.of(
         use_case, version.estimator, version.manifest.card.decision, tag
     )

@@ -1,6 +1,6 @@
 """What all rows and predictions share: strictness, bounds on a request, ids."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from annotated_types import MaxLen, MinLen
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -30,6 +30,15 @@ class Row(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False
     )
+
+
+RowT = TypeVar("RowT", bound=Row)
+
+
+class PredictRequest(Row, Generic[RowT]):
+    """The body of a predict request."""
+
+    rows: Rows[RowT]
 
 
 class Prediction(BaseModel):

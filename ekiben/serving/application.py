@@ -1,0 +1,44 @@
+"""Puts the edge together: guard outside, pages and BentoML's application behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+
+from ekiben import __version__
+from ekiben.serving.docs_pages import docs_routes
+from ekiben.serving.edge import App
+from ekiben.serving.guard import Guard
+from ekiben.serving.health import health_routes
+from ekiben.serving.openapi import openapi_document
+from ekiben.serving.predict_route import PredictRoute
+from ekiben.serving.problems import exception_handlers
+from ekiben.serving.read_api import read_routes
+from ekiben.serving.worker import Worker
+from ekiben.use_cases.use_case import UseCase
+
+
+@dataclass(frozen=True)
+class Route:
+    """A predict route: its path and its use case."""
+
+    path: str
+    use_case: UseCase
+
+
+def build_application(bento: App, routes: Sequence[Route], worker: Worker) -> Guard:
+    """Return the ASGI application of one worker process."""
+    pages = Starlette(
+        routes=[
+            *health_routes(worker.roster),
+            *read_routes(worker.roster),
+            *docs_routes(openapi_document(worker.use_cases, __version__)),
+        ],
+        exception_handlers=exception_handlers(),
+    )
+    pages.router.redirect_slashes = False
+    predict = {
+        route.path.encode(): PredictRoute(route.use_case, worker, bento)
+        for route in routes
+    }
+    return Guard(bento, pages, predict, worker)

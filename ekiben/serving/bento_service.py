@@ -1,0 +1,99 @@
+"""Ekiben behind BentoML's declaration: our dispatcher, our edge, and the models a Bento packs.
+
+Leans on names that BentoML keeps to itself; each has a canary test.
+"""
+
+import typing
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
+from typing import Annotated, Any, TypeVar
+
+from _bentoml_impl.server.app import ServiceAppFactory
+from _bentoml_sdk import Service
+from bentoml.models import BentoModel
+from bentoml.validators import ContentType
+
+from ekiben.errors import InvalidSettings
+from ekiben.schemas.base import Row
+from ekiben.serving.application import Route, build_application
+from ekiben.serving.plan import Plan
+from ekiben.serving.worker import Worker
+
+P = TypeVar("P")
+
+Answers = Annotated[list[P], ContentType("application/json")]
+"""One prediction a row. The content type is stated because BentoML otherwise builds the
+JSON schema of the list anew for every answer to find it out."""
+
+PREDICT_ROUTE = "/v1/{}/predict"
+
+
+class EkibenService(Service[Any]):
+    """A BentoML service whose predict endpoints share one dispatcher and one edge."""
+
+    plan: Plan
+
+    def __attrs_post_init__(self) -> None:
+        """Pack the pinned versions and check that each endpoint belongs to a use case."""
+        super().__attrs_post_init__()
+        self.plan = self.inner.plan
+        self.models.extend(BentoModel(tag) for tag in self.plan.pins.values())
+        self.routes = tuple(self._routes())
+
+    def _routes(self) -> typing.Iterator[Route]:
+        declared = {api.route: api for api in self.apis.values()}
+        for use_case in self.plan.use_cases:
+            path = PREDICT_ROUTE.format(use_case.name)
+            if path not in declared:
+                raise InvalidSettings(
+                    f"service.py declares no endpoint {path} for {use_case.name}"
+                )
+            hints = typing.get_type_hints(declared[path].func)
+            if hints["rows"] != list[use_case.row]:  # type: ignore[name-defined]
+                raise InvalidSettings(f"{path} takes other rows than {use_case.name}")
+            yield Route(path, use_case)
+
+    @cached_property
+    def worker(self) -> Worker:
+        """What this process answers with; made at first use, loads nothing yet."""
+        return self.plan.make_worker()
+
+    def to_asgi(self, is_main: bool = True) -> Any:
+        """Return BentoML's application inside our edge."""
+        self.inject_config()
+        factory = ServiceAppFactory(self, is_main=is_main)
+        for name in factory.dispatchers:
+            factory.dispatchers[name] = pass_through
+        return build_application(factory(), self.routes, self.worker)
+
+
+def pass_through(
+    inner_infer: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]],
+) -> Callable[[Any], Awaitable[Any]]:
+    """Stand where BentoML's batcher stood: hand one request's rows straight on.
+
+    The endpoint behind it puts them into our dispatcher, which batches.
+    """
+
+    async def infer(rows: Any) -> Any:
+        (answers,) = await inner_infer((rows,))
+        return answers
+
+    return infer
+
+
+class Endpoints:
+    """What the service class inherits: the step that every endpoint is made of."""
+
+    plan: Plan
+    bento_service: EkibenService
+
+    async def answer(self, use_case: str, rows: Sequence[Row]) -> list[Any]:
+        """Answer *rows* in order: predict in a batch with other requests, stamp ids.
+
+        Raises:
+            NotReady, Overloaded, DeadlineExceeded: as `Dispatcher.submit` says.
+        """
+        answer = await self.bento_service.worker.predict_in_call(use_case, rows)
+        prediction = self.plan.use_case(use_case).prediction
+        return [prediction.model_construct(**fields) for fields in answer.fields]

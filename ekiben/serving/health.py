@@ -1,0 +1,31 @@
+"""/livez, /readyz and /healthz."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ekiben.serving.problems import problem_response
+from ekiben.serving.roster import Roster
+
+
+def health_routes(roster: Roster) -> list[Route]:
+    """Return the health routes; ready is when every served use case is."""
+
+    async def livez(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(request: Request) -> Response:
+        if roster.ready:
+            return JSONResponse({"status": "ready"})
+        waiting = [
+            f"{one.use_case}: {one.reason}"
+            for one in roster.listing()
+            if not one.ready
+        ]
+        return problem_response(request, "not_ready", "; ".join(waiting))
+
+    return [
+        Route("/livez", livez),
+        Route("/healthz", livez),
+        Route("/readyz", readyz),
+    ]

@@ -1,0 +1,134 @@
+"""POST /v1/{use_case}/predict: body to rows, rows to predictions, predictions to bytes."""
+
+import time
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from ekiben.schemas.base import PredictRequest, Row
+from ekiben.serving import metrics
+from ekiben.serving.edge import (
+    App,
+    Headers,
+    Message,
+    Receive,
+    Refused,
+    Scope,
+    Send,
+    check_json,
+    client_gone,
+    read_body,
+    replay,
+    seconds_allowed,
+)
+from ekiben.serving.problems import has_duplicate_keys, is_too_deep
+from ekiben.serving.worker import Call, Worker, current_call
+from ekiben.use_cases.use_case import UseCase
+
+
+class PredictRoute:
+    """The predict route of one use case, answered here or by BentoML's own path."""
+
+    def __init__(self, use_case: UseCase, worker: Worker, bento: App) -> None:
+        settings = worker.settings
+        self.use_case = use_case.name
+        self._worker = worker
+        self._bento = bento
+        self._fast = settings.fast_route
+        self._seconds = settings.deadline_ms / 1000
+        self._body_bytes = settings.body_bytes
+        request = PredictRequest[use_case.row]  # type: ignore[name-defined]
+        self._validate = request.__pydantic_validator__.validate_json
+        self._fields = len(use_case.row.model_fields)
+        self._rows = metrics.rows.labels(self.use_case)
+        self._time = metrics.request_seconds.labels(self.use_case)
+
+    async def answer(
+        self, scope: Scope, headers: Headers, request_id: bytes, receive: Receive
+    ) -> tuple[Message, bytes]:
+        """Return the head and body of the 200 answer.
+
+        Raises:
+            Refused, ValidationError: the request is not one that can be answered.
+            EkibenError: it could not be answered now.
+        """
+        start = time.perf_counter()
+        check_json(headers)
+        seconds = seconds_allowed(headers, self._seconds)
+        body = await read_body(receive, headers, self._body_bytes)
+        rows = self.parse(body)
+        gone = client_gone(receive)
+        if self._fast:
+            answer = await self._worker.predict(
+                self.use_case, rows, seconds=seconds, gone=gone
+            )
+            tag, content = answer.tag, orjson.dumps(answer.fields)
+        else:
+            call = Call(seconds, gone)
+            content = await self._through_bento(scope, body, receive, call)
+            tag = call.tag
+        self._rows.inc(len(rows))
+        self._time.observe(time.perf_counter() - start)
+        return {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(content)),
+                (b"x-request-id", request_id),
+                (b"x-model", tag.encode()),
+            ],
+        }, content
+
+    def parse(self, body: bytes) -> list[Row]:
+        """Return the checked rows of *body*.
+
+        Raises:
+            Refused: it is not JSON, is nested absurdly, or names a field twice.
+            ValidationError: a row is not what the schema says.
+        """
+        try:
+            request: Any = self._validate(body)
+        except ValidationError:
+            if is_too_deep(body):
+                raise Refused("invalid_json", "the body is nested too deep") from None
+            raise
+        rows: list[Row] = request.rows
+        # Each pair has one colon, so a body with no more colons than pairs has none twice;
+        # colons inside texts make the counts differ, and only then is it looked at.
+        pairs = 1 + len(rows) * self._fields
+        if body.count(b":") != pairs and has_duplicate_keys(body):
+            raise Refused("invalid_json", "a field is named twice in one object")
+        return rows
+
+    async def _through_bento(
+        self, scope: Scope, body: bytes, receive: Receive, call: Call
+    ) -> bytes:
+        """Let BentoML's own path answer; its refusals give way to ours."""
+        status = 0
+        parts: list[bytes] = []
+
+        async def keep(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                parts.append(message.get("body", b""))
+
+        token = current_call.set(call)
+        try:
+            await self._bento(scope, replay(body, receive), keep)
+        finally:
+            current_call.reset(token)
+        if call.error is not None:
+            raise call.error
+        if status != 200:
+            raise RuntimeError(f"BentoML answered {status} without a reason")
+        return b"".join(parts)
+
+
+async def send_answer(send: Send, head: Message, content: bytes) -> None:
+    """Send one whole answer."""
+    await send(head)
+    await send({"type": "http.response.body", "body": content})

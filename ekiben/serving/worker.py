@@ -1,0 +1,108 @@
+"""All that one server process holds: the roster, a dispatcher per use case, their threads."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from uuid_utils import uuid7
+
+from ekiben.schemas.base import Row
+from ekiben.serving.dispatcher import Answer, Dispatcher, never
+from ekiben.serving.roster import Roster
+
+if TYPE_CHECKING:
+    from ekiben.settings import Settings
+    from ekiben.use_cases.use_case import UseCase
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Call:
+    """What the edge knows of a request, and what came of it, past BentoML's layers."""
+
+    seconds: float
+    gone: Callable[[], bool] = never
+    tag: str = ""
+    error: Exception | None = None
+
+
+current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
+
+
+@dataclass
+class Worker:
+    """One process's answers. `load` blocks and may run on any thread; `predict` is for the event loop."""
+
+    use_cases: "Sequence[UseCase]"
+    roster: Roster
+    settings: "Settings"
+    dispatchers: dict[str, Dispatcher] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the dispatchers; no model is loaded yet."""
+        self._loading = threading.Lock()
+        self._loaded = False
+        executor = ThreadPoolExecutor(len(self.use_cases) or 1, "model")
+        self.dispatchers = {
+            use_case.name: Dispatcher(
+                use_case.name,
+                lambda name=use_case.name: self.roster.predictor(name),  # type: ignore[misc]
+                executor,
+                queue_rows=self.settings.queue_rows,
+                batch_rows=self.settings.batch_rows,
+            )
+            for use_case in self.use_cases
+        }
+
+    def load(self) -> None:
+        """Load and warm up all versions, once."""
+        with self._loading:
+            if not self._loaded:
+                self.roster.load(
+                    {name: one.cost for name, one in self.dispatchers.items()}
+                )
+                self._loaded = True
+
+    def start(self) -> None:
+        """Load in the background: the process answers /livez meanwhile."""
+        threading.Thread(target=self.load, name="load", daemon=True).start()
+
+    async def predict(
+        self,
+        use_case: str,
+        rows: Sequence[Row],
+        *,
+        seconds: float,
+        gone: Callable[[], bool] = never,
+    ) -> Answer:
+        """Answer *rows* with ids and tag stamped; raises what `Dispatcher.submit` does."""
+        answer = await self.dispatchers[use_case].submit(
+            rows, seconds=seconds, gone=gone
+        )
+        tag = answer.tag
+        for fields in answer.fields:
+            fields["prediction_id"] = str(uuid7())
+            fields["model"] = tag
+        return answer
+
+    async def predict_in_call(self, use_case: str, rows: Sequence[Row]) -> Answer:
+        """Answer for BentoML's own path, or a caller inside the process without an edge."""
+        call = current_call.get()
+        if call is None:
+            call = Call(self.settings.deadline_ms / 1000)
+            await asyncio.to_thread(self.load)
+        try:
+            answer = await self.predict(
+                use_case, rows, seconds=call.seconds, gone=call.gone
+            )
+        except Exception as error:
+            call.error = error
+            raise
+        call.tag = answer.tag
+        return answer
