@@ -22,7 +22,7 @@ def health_routes(roster: Roster) -> list[Route]:
             for one in roster.listing()
             if not one.ready
         ]
-        return problem_response(request, "not_ready", "; ".join(waiting))
+        return problem_response(request.scope, "not_ready", "; ".join(waiting))
 
     return [
         Route("/livez", livez),

@@ -22,7 +22,7 @@ from ekiben.serving.edge import (
     replay,
     seconds_allowed,
 )
-from ekiben.serving.problems import has_duplicate_keys, is_too_deep
+from ekiben.serving.json_bodies import has_duplicate_keys, is_too_deep
 from ekiben.serving.worker import Call, Worker, current_call
 from ekiben.use_cases.use_case import UseCase
 
