@@ -1,0 +1,1 @@
+"""The edge: everything between HTTP and the predictor."""
