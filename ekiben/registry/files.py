@@ -108,6 +108,8 @@ def read_tree(
             if name in files:
                 found[name] = read_checked(fd, name, files[name])
             elif any(one.startswith(f"{name}/") for one in files):
+                if not stat.S_ISDIR(os.fstat(fd).st_mode):
+                    raise Mismatch(f"{name} is not a directory")
                 found |= read_tree(fd, files, skip=skip, prefix=f"{name}/")
             else:
                 raise Mismatch(f"{name} was not there at registration")
