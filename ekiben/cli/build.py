@@ -18,7 +18,9 @@ def build_command(
         list[str] | None,
         typer.Option("--use-case", help="Pack only this one; may be repeated."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print facts as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print facts as JSON.")
+    ] = False,
 ) -> None:
     """Build a Bento that holds the production versions under their exact tags."""
     settings = Settings.from_env()

@@ -87,9 +87,7 @@ class Guard:
         except (ClientGone, Disconnected):
             metrics.requests.labels(route.use_case, "499", "client_gone").inc()
         except Refused as error:
-            await self._refuse(
-                send, route.use_case, identity, error.code, error.detail
-            )
+            await self._refuse(send, route.use_case, identity, error.code, error.detail)
         except ValidationError as error:
             code, detail, errors = validation_problem(error)
             await self._refuse(

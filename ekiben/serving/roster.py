@@ -128,7 +128,7 @@ class Roster:
             self._served[use_case.name] = replace(
                 served, reason="its production version was refused"
             )
-            log.error(  # noqa: TRY400 - the condition is known; a traceback adds nothing
+            log.error(
                 "version refused",
                 extra={"use_case": use_case.name, "reason": str(error)},
             )

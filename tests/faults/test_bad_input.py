@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-
 from ekiben.use_cases.catalog import USE_CASES
+
 from ekiben.use_cases.use_case import UseCase
 from tests.servers import Server
 
@@ -233,7 +233,9 @@ def test_c05_a_value_of_another_json_type_is_refused_never_coerced(
     example = use_case.examples[0]
     for name, good in example.items():
         for kind, value in WRONG_TYPES.items():
-            if fits(value, good) or (name == "average_monthly_hours" and kind in ("number", "fraction")):
+            if fits(value, good) or (
+                name == "average_monthly_hours" and kind in ("number", "fraction")
+            ):
                 continue
             response = post(client, use_case, rows_body(example | {name: value}))
             problem = assert_problem(response, 422, "validation_failed")
@@ -379,9 +381,33 @@ def test_many_errors_are_counted_but_not_all_listed(client: httpx.Client) -> Non
 def test_no_refusal_repeats_what_was_sent(client: httpx.Client) -> None:
     marker = "zebra-8675309"
     employee = USE_CASES[1].examples[0]
-    for change in ({"department": marker}, {"salary": {"a": marker}}, {"last_evaluation": marker}):
+    for change in (
+        {"department": marker},
+        {"salary": {"a": marker}},
+        {"last_evaluation": marker},
+    ):
         response = client.post(
             "/v1/turnover/predict", json={"rows": [employee | change]}
         )
         assert response.status_code == 422
         assert marker not in response.text
+
+
+@each_use_case
+def test_a_row_with_a_hundred_thousand_unknown_fields_is_refused_at_once(
+    client: httpx.Client, use_case: UseCase
+) -> None:
+    crowd = b",".join(b'"k%d":0' % number for number in range(200_000))
+
+    response = post(client, use_case, b'{"rows": [{' + crowd + b"}]}")
+
+    assert_problem(response, 422, "validation_failed")
+    assert response.elapsed.total_seconds() < 5
+
+
+def test_a_brace_in_a_text_does_not_hide_a_field_named_twice(
+    client: httpx.Client,
+) -> None:
+    body = b'{"rows": [{"text": "{", "text": "x"}]}'
+
+    assert_problem(post(client, USE_CASES[3], body), 400, "invalid_json")

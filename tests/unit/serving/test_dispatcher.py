@@ -25,7 +25,10 @@ def make() -> Iterator[Make]:
     with ThreadPoolExecutor(1) as executor:
 
         def dispatcher(
-            model: Model, queue_rows: int = 1000, batch_rows: int = 100, slow: bool = False
+            model: Model,
+            queue_rows: int = 1000,
+            batch_rows: int = 100,
+            slow: bool = False,
         ) -> Dispatcher:
             made = Dispatcher(
                 "test",
