@@ -17,11 +17,13 @@ from ekiben.serving.bento_service import pass_through
 from ekiben.serving.edge import client_gone
 
 
-@bentoml.service(name="canary")
-class Canary:
+class _Canary:
     @bentoml.api(batchable=True, route="/v1/canary/predict")
     async def predict(self, rows: list[int]) -> list[int]:
         return rows
+
+
+Canary: Service[Any] = bentoml.service(name="canary")(_Canary)
 
 
 def test_bentoml_is_the_version_that_was_measured() -> None:
@@ -55,7 +57,10 @@ def test_a_dispatcher_takes_the_batch_function_and_gives_back_one_for_a_request(
     async def double(batches: Any) -> list[list[int]]:
         return [[2 * n for n in batch] for batch in batches]
 
-    assert asyncio.run(pass_through(double)([1, 2])) == [2, 4]
+    async def one_request() -> Any:
+        return await pass_through(double)([1, 2])
+
+    assert asyncio.run(one_request()) == [2, 4]
 
 
 def test_a_service_lists_the_models_that_a_bento_packs() -> None:
