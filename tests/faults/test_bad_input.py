@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from ekiben.use_cases.catalog import USE_CASES
 
+from ekiben.use_cases.catalog import USE_CASES
 from ekiben.use_cases.use_case import UseCase
 from tests.servers import Server
 
