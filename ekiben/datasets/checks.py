@@ -125,7 +125,13 @@ def _problem(
     index: "pd.Index[Any]", row: Any, column: Any, value: Any, told: str
 ) -> Problem:
     if pd.isna(row):
-        return 0, f"column {column}: {value} {told}"
+        return 0, f"the table fails the check {told}"
     line = int(row) + (0 if index.name == LINE else 2)
-    shown = "" if pd.isna(value) else f"{str(value)[:MAX_SHOWN]!r} "
+    shown = "" if pd.isna(value) else f"{_shown(value)!r} "
     return line, f"row {line}, column {column}: {shown}{told}"
+
+
+def _shown(value: Any) -> str:
+    """Return the value much as the file has it: 957, though it was read as 957.0."""
+    text = f"{value:.15g}" if isinstance(value, float) else str(value)
+    return text[:MAX_SHOWN]
