@@ -5,6 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
+from ekiben.cli import data
 from ekiben.errors import EkibenError
 
 app = typer.Typer(
@@ -12,6 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A production model server packaged with BentoML.",
 )
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:
