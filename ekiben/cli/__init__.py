@@ -6,6 +6,8 @@ import typer
 from rich.console import Console
 
 from ekiben.cli import data
+from ekiben.cli.build import build_command
+from ekiben.cli.train import train
 from ekiben.errors import EkibenError
 
 app = typer.Typer(
@@ -14,6 +16,8 @@ app = typer.Typer(
     help="A production model server packaged with BentoML.",
 )
 app.add_typer(data.app, name="data")
+app.command("train")(train)
+app.command("build")(build_command)
 
 
 def main() -> None:
