@@ -60,6 +60,19 @@ class ArtefactRefused(EkibenError):
         self.reason = reason
 
 
+class StoreUnavailable(EkibenError):
+    """The model store or the aliases beside it cannot be read or written."""
+
+
+class CorruptAlias(EkibenError):
+    """The file of a production alias does not hold one."""
+
+    def __init__(self, use_case: str, path: Path) -> None:
+        super().__init__(f"the production alias of {use_case} is corrupt: {path}")
+        self.use_case = use_case
+        self.path = path
+
+
 class NotReady(EkibenError):
     """No verified version of the use case is loaded."""
 

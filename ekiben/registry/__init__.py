@@ -1,0 +1,1 @@
+"""Versions and who may serve: manifests, the model store, the production alias."""

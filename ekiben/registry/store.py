@@ -1,0 +1,270 @@
+"""The model store: the only door to BentoML's."""
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ekiben.errors import (
+    ArtefactRefused,
+    EkibenError,
+    StoreUnavailable,
+    UnknownModel,
+    VersionExists,
+)
+from ekiben.registry.estimator import load_estimator
+from ekiben.registry.files import Mismatch, digest_tree, replace_file, sync, sync_tree
+from ekiben.registry.libraries import differing_libraries, running_libraries
+from ekiben.registry.manifest import (
+    MANIFEST,
+    Manifest,
+    read_manifest,
+    read_version,
+    render,
+    seal,
+)
+from ekiben.registry.staging import workspace
+from ekiben.registry.tags import NAME, check_name, split_tag
+from ekiben.schemas.model_card import Golden, ModelCard
+
+log = logging.getLogger(__name__)
+
+_container = threading.Lock()
+"""Held while BentoML's container points at a staging store, and while it is asked."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version in memory: exactly the bytes that its manifest vouches for."""
+
+    tag: str
+    manifest: Manifest
+    estimator: Any
+
+
+@dataclass(frozen=True)
+class Store:
+    """BentoML's model store, with exact tags and versions that are whole or absent.
+
+    `staging` is where versions are prepared; it must be on the file system of `models`.
+    """
+
+    models: Path
+    staging: Path
+
+    @classmethod
+    def at(cls, home: Path) -> "Store":
+        """Return the store of a BENTOML_HOME; nothing is made until a version is."""
+        return cls(home / "models", home / "ekiben" / "staging")
+
+    @classmethod
+    def of_bentoml(cls) -> "Store":
+        """Return the store that BentoML uses in this process: a Bento's own inside one."""
+        from bentoml._internal.configuration.containers import BentoMLContainer
+
+        with _container:
+            return cls.at(BentoMLContainer.model_store.get()._path.parent)
+
+    def register(
+        self,
+        use_case: str,
+        estimator: Any,
+        *,
+        make_card: Callable[[str], ModelCard],
+        golden: Sequence[Golden],
+        version: str | None = None,
+    ) -> Manifest:
+        """Save *estimator* as a new version, all at once; *make_card* is given its tag.
+
+        Raises:
+            VersionExists: another registered that *version* first.
+            StoreUnavailable: it could not be written; nothing is visible.
+        """
+        tag = _new_tag(check_name(use_case), version)
+        card = make_card(tag)
+        if (card.tag, card.use_case) != (tag, use_case):
+            raise ValueError(f"the card of {tag} is about {card.tag}, {card.use_case}")
+        if os.path.lexists(self._directory(tag)):
+            raise VersionExists(tag)
+        try:
+            with workspace(self.staging) as scratch:
+                manifest = _prepare(scratch, card, estimator, golden)
+                self._publish(scratch, tag)
+        except OSError as error:
+            raise StoreUnavailable(f"{tag} not registered: {error}") from error
+        return manifest
+
+    def tags(self, use_case: str | None = None) -> list[str]:
+        """Return the tags of one use case or all, by use case, newest last.
+
+        What is not a version of ours is passed over with a warning.
+        """
+        names = _directories(self.models) if use_case is None else [use_case]
+        return [tag for name in names for tag in self._tags(name)]
+
+    def manifest(self, tag: str) -> Manifest:
+        """Return the manifest of *tag*; the other files are not looked at.
+
+        Raises:
+            UnknownModel: no version has exactly that tag.
+            ArtefactRefused: the manifest is not what was registered.
+        """
+        with _refusing(tag):
+            return _of(tag, read_manifest(self._directory(tag)))
+
+    def verify(self, tag: str) -> Manifest:
+        """Check every file of *tag* against its manifest, and return it.
+
+        Raises:
+            UnknownModel: no version has exactly that tag.
+            ArtefactRefused: a file is not what was registered.
+        """
+        return self._read(tag)[0]
+
+    def load(self, tag: str) -> Version:
+        """Load *tag*; no byte is parsed or unpickled before all digests are right.
+
+        Raises:
+            UnknownModel: no version has exactly that tag.
+            ArtefactRefused: a file is not what was registered, or cannot be loaded.
+        """
+        manifest, files = self._read(tag)
+        differing = differing_libraries(manifest.card.libraries, running_libraries())
+        if differing:
+            facts = {"tag": tag, "differing": differing}
+            log.warning("other libraries than at training", extra=facts)
+        with _refusing(tag):
+            estimator = load_estimator(files)
+        return Version(tag, manifest, estimator)
+
+    def _directory(self, tag: str) -> Path:
+        return self.models.joinpath(*split_tag(tag))
+
+    def _read(self, tag: str) -> tuple[Manifest, dict[str, bytes]]:
+        with _refusing(tag):
+            manifest, files = read_version(self._directory(tag))
+            return _of(tag, manifest), files
+
+    def _tags(self, name: str) -> list[str]:
+        found: list[tuple[Any, str]] = []
+        for version in _directories(self.models / check_name(name)):
+            tag = f"{name}:{version}"
+            try:
+                found.append((self.manifest(tag).card.trained_at, tag))
+            except EkibenError as error:
+                facts = {"tag": tag, "reason": str(error)}
+                log.warning("not a registered version", extra=facts)
+        return [tag for _, tag in sorted(found)]
+
+    def _publish(self, scratch: Path, tag: str) -> None:
+        name, version = split_tag(tag)
+        series = self.models / name
+        series.mkdir(parents=True, exist_ok=True)
+        sync(self.models)
+        try:
+            (scratch / name / version).rename(series / version)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise VersionExists(tag) from None
+            raise
+        sync(series)
+        try:
+            latest = scratch / ".latest"
+            replace_file(series / "latest", version.encode(), scratch=latest)
+        except OSError as error:
+            # Only `bentoml models get name:latest` reads it; the version itself stands.
+            facts = {"tag": tag, "reason": str(error)}
+            log.warning("BentoML's latest was not moved", extra=facts)
+
+
+def _new_tag(use_case: str, version: str | None) -> str:
+    if version is None:
+        from bentoml import Tag
+
+        return str(Tag(use_case, None).make_new_version())
+    split_tag(f"{use_case}:{version}")
+    return f"{use_case}:{version}"
+
+
+def _prepare(
+    scratch: Path, card: ModelCard, estimator: Any, golden: Sequence[Golden]
+) -> Manifest:
+    """Lay out the version below *scratch* as BentoML would, sealed and on the disk."""
+    _save(scratch, card, estimator)
+    directory = scratch.joinpath(*split_tag(card.tag))
+    manifest = seal(card, digest_tree(directory), golden)
+    (directory / MANIFEST).write_bytes(render(manifest))
+    sync_tree(directory)
+    return manifest
+
+
+def _save(models: Path, card: ModelCard, estimator: Any) -> None:
+    import bentoml
+    from bentoml._internal.configuration.containers import BentoMLContainer
+    from bentoml._internal.models import ModelStore
+
+    # BentoML posts a usage event within every save, and waits for the answer.
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
+    with _container:
+        provider = BentoMLContainer.model_store
+        state = provider.__getstate__()
+        provider.set(ModelStore(models))
+        try:
+            bentoml.sklearn.save_model(
+                card.tag,
+                estimator,
+                signatures={"predict_proba": {"batchable": True}},
+                labels={"use_case": card.use_case, "data": card.data.kind},
+                metadata=_metadata(card),
+            )
+        finally:
+            provider.__setstate__(state)
+
+
+def _metadata(card: ModelCard) -> dict[str, Any]:
+    """Return what `bentoml models get` shows of a version."""
+    overall = card.evaluation.overall
+    return {
+        "trained_at": card.trained_at.isoformat(),
+        "data": {"source": card.data.source, "sha256": card.data.sha256},
+        "metrics": {name: figure.value for name, figure in overall.items()},
+        "decision": dict(card.decision),
+        "libraries": dict(card.libraries),
+        "schema_sha256": card.schema_sha256,
+    }
+
+
+def _of(tag: str, manifest: Manifest) -> Manifest:
+    if manifest.card.tag != tag:
+        raise Mismatch(f"{MANIFEST} is of {manifest.card.tag}")
+    return manifest
+
+
+def _directories(path: Path) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            found = [entry.name for entry in entries if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StoreUnavailable(f"{path.name} cannot be listed: {error}") from error
+    return sorted(name for name in found if NAME.fullmatch(name))
+
+
+@contextmanager
+def _refusing(tag: str) -> Iterator[None]:
+    try:
+        yield
+    except Mismatch as error:
+        raise ArtefactRefused(tag, str(error)) from None
+    except FileNotFoundError:
+        raise UnknownModel(tag) from None
+    except NotADirectoryError:
+        raise ArtefactRefused(tag, "is not a directory of its own") from None
+    except OSError as error:
+        raise StoreUnavailable(f"{tag} cannot be read: {error}") from error
