@@ -118,4 +118,18 @@ class Transaction(Row):
 class FraudPrediction(BinaryPrediction):
     """Whether one transaction is fraudulent."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "prediction_id": "019aa41e-6f0b-7c52-9d43-0f2b8c61e703",
+                    "model": "fraud:p4j6yubx6c4nyaav",
+                    "probability": 0.0007,
+                    "threshold": 0.32,
+                    "is_fraud": False,
+                }
+            ]
+        }
+    )
+
     is_fraud: bool

@@ -41,6 +41,28 @@ class IrisFlower(Row):
 class IrisPrediction(Prediction):
     """The most probable species of one flower."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "prediction_id": "019aa41e-6f0b-7c52-9d43-0f2b8c61e701",
+                    "model": "iris:k3v5q2rx6c4nyaav",
+                    "species": "setosa",
+                    "probabilities": {
+                        "setosa": 0.975,
+                        "versicolor": 0.0246,
+                        "virginica": 0.0004,
+                    },
+                    "log_probabilities": {
+                        "setosa": -0.025318,
+                        "versicolor": -3.705009,
+                        "virginica": -7.824046,
+                    },
+                }
+            ]
+        }
+    )
+
     species: Species
     probabilities: dict[Species, Probability]
     log_probabilities: dict[Species, float] = Field(

@@ -27,5 +27,23 @@ class Project(Row):
 class TopicPrediction(Prediction):
     """The topic of one project; *other* also where no topic is probable enough."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "prediction_id": "019aa41e-6f0b-7c52-9d43-0f2b8c61e705",
+                    "model": "topics:t2h5vkjx6c4nyaav",
+                    "topic": "natural-language-processing",
+                    "probabilities": {
+                        "natural-language-processing": 0.91,
+                        "computer-vision": 0.04,
+                        "mlops": 0.02,
+                        "other": 0.03,
+                    },
+                }
+            ]
+        }
+    )
+
     topic: Topic
     probabilities: dict[Topic, Probability]

@@ -67,4 +67,18 @@ class Employee(Row):
 class TurnoverPrediction(BinaryPrediction):
     """Whether one employee leaves."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "prediction_id": "019aa41e-6f0b-7c52-9d43-0f2b8c61e702",
+                    "model": "turnover:m7t2wzbx6c4nyaav",
+                    "probability": 0.83,
+                    "threshold": 0.41,
+                    "leaves": True,
+                }
+            ]
+        }
+    )
+
     leaves: bool

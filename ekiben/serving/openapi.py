@@ -1,0 +1,243 @@
+"""The OpenAPI 3.1 document of every route, made from the schemas and the table of refusals."""
+
+from collections.abc import Sequence
+
+from ekiben.schemas.models_api import (
+    ModelListing,
+    Parameter,
+    Parameters,
+    Performance,
+    ServingCard,
+)
+from ekiben.serving.openapi_parts import (
+    PARAMETER_NAME,
+    PERFORMANCE_FILTER,
+    PREDICT_HEADERS,
+    REQUEST_ID,
+    RESPONSE_HEADERS,
+    TAGS,
+    Node,
+    json_content,
+    refusals,
+    text_content,
+    use_case_parameter,
+)
+from ekiben.serving.openapi_schemas import Schemas
+from ekiben.use_cases.use_case import UseCase
+
+INTRODUCTION = """A production model server packaged with BentoML.
+
+Predictions are made at one address per use case; the routes under `/v1/models` say which
+version answers and all that is known of it. Every refusal, from every layer, is an
+RFC 9457 problem; an unknown address is 404 `not_found`, another method than those
+listed is 405 `method_not_allowed` with `Allow`. GET routes answer to HEAD, too, and
+ignore query parameters that they do not know."""
+
+_PREDICT_CODES = (
+    "invalid_json",
+    "request_timeout",
+    "payload_too_large",
+    "unsupported_media_type",
+    "validation_failed",
+    "internal",
+    "overloaded",
+    "not_ready",
+    "deadline_exceeded",
+)
+
+
+def openapi_document(use_cases: Sequence[UseCase], version: str) -> Node:
+    """Return the document of a server of *use_cases*, as plain JSON values."""
+    schemas = Schemas(use_cases)
+    names = [use_case.name for use_case in use_cases]
+    predict = {f"/v1/{one.name}/predict": _predict(one, schemas) for one in use_cases}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Ekiben",
+            "version": version,
+            "summary": "A production model server packaged with BentoML.",
+            "description": INTRODUCTION,
+            "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        },
+        "tags": TAGS,
+        "paths": {**predict, **_models(names, schemas), **_health(), **_pages()},
+        "components": {"schemas": schemas.components, "headers": RESPONSE_HEADERS},
+    }
+
+
+def _predict(use_case: UseCase, schemas: Schemas) -> Node:
+    request: Node = {"schema": schemas.of(schemas.requests[use_case.name])}
+    if use_case.examples:
+        request["examples"] = {
+            f"row_{number}": {"value": {"rows": [row]}}
+            for number, row in enumerate(use_case.examples, start=1)
+        }
+        request["examples"]["all_rows"] = {"value": {"rows": use_case.examples}}
+    answer = json_content(schemas.list_of(use_case.prediction))
+    known = use_case.prediction.model_json_schema().get("examples", [])
+    if known:
+        answer["application/json"]["example"] = known[:1]
+    operation = _operation(
+        f"predict_{use_case.name}",
+        "Predictions",
+        f"Predict with {use_case.name}",
+        f"{use_case.summary}\n\nOne prediction per row, in the order of the rows. "
+        "Either every row is answered or none is.",
+        parameters=PREDICT_HEADERS,
+        ok={"content": answer, "headers": _headers("X-Model")},
+        codes=_PREDICT_CODES,
+    )
+    body = {"required": True, "content": {"application/json": request}}
+    return {"post": {**operation, "requestBody": body}}
+
+
+def _models(names: Sequence[str], schemas: Schemas) -> Node:
+    model = "/v1/models/{use_case}"
+    of_one = [use_case_parameter(names), REQUEST_ID]
+    one_codes = ("not_found", "internal", "not_ready")
+
+    def read(
+        name: str, summary: str, description: str, schema: Node, *more: Node
+    ) -> Node:
+        return {
+            "get": _operation(
+                name,
+                "Models",
+                summary,
+                description,
+                parameters=[*of_one, *more],
+                ok={"content": json_content(schema)},
+                codes=one_codes,
+            )
+        }
+
+    listing = _operation(
+        "list_models",
+        "Models",
+        "List the use cases",
+        "Every served use case, in the order of the catalogue, with the tags that its "
+        "aliases point at.",
+        parameters=[REQUEST_ID],
+        ok={"content": json_content(schemas.list_of(ModelListing))},
+        codes=("internal",),
+    )
+    return {
+        "/v1/models": {"get": listing},
+        model: read(
+            "show_model",
+            "Show the model card",
+            "All that is known of the version that answers now.",
+            schemas.of(ServingCard),
+        ),
+        f"{model}/performance": read(
+            "show_performance",
+            "Show the metrics of one group of rows",
+            "Metrics with 95 % bootstrap intervals. An unknown filter is 404.",
+            schemas.of(Performance),
+            PERFORMANCE_FILTER,
+        ),
+        f"{model}/params": read(
+            "list_parameters",
+            "List the training parameters",
+            "What the version that answers now was trained with.",
+            schemas.of(Parameters),
+        ),
+        f"{model}/params/{{name}}": read(
+            "show_parameter",
+            "Show one training parameter",
+            "One parameter by name. An unknown name is 404.",
+            schemas.of(Parameter),
+            PARAMETER_NAME,
+        ),
+    }
+
+
+def _health() -> Node:
+    ready = "Every served use case has a verified, warmed version."
+    return {
+        "/livez": _page("livez", "Health", "Is the process alive", "It is."),
+        "/readyz": _page(
+            "readyz", "Health", "Can it answer predictions", ready, codes=("not_ready",)
+        ),
+        "/healthz": _page(
+            "healthz", "Health", "The same as /readyz", ready, codes=("not_ready",)
+        ),
+        "/metrics": _page(
+            "metrics",
+            "Health",
+            "Metrics for Prometheus",
+            "The Prometheus text format.",
+            content=text_content("text/plain"),
+        ),
+    }
+
+
+def _pages() -> Node:
+    html = text_content("text/html")
+    redirect = _operation(
+        "home", "Documentation", "Lead to the documentation", "A redirect to `/docs`."
+    )
+    redirect["responses"] = {
+        "307": {
+            "description": "See `Location`.",
+            "headers": _headers("Location"),
+        },
+        **refusals(("internal",)),
+    }
+    return {
+        "/openapi.json": _page(
+            "openapi",
+            "Documentation",
+            "This document",
+            "OpenAPI 3.1.",
+            content=json_content({"type": "object"}),
+        ),
+        "/docs": _page("docs", "Documentation", "Swagger UI", "A page.", content=html),
+        "/redoc": _page("redoc", "Documentation", "ReDoc", "A page.", content=html),
+        "/": {"get": redirect},
+    }
+
+
+def _page(
+    name: str,
+    tag: str,
+    summary: str,
+    description: str,
+    *,
+    content: Node | None = None,
+    codes: Sequence[str] = (),
+) -> Node:
+    ok = {"content": content} if content else {}
+    codes = ("internal", *codes)
+    return {
+        "get": _operation(
+            name, tag, summary, description, ok=ok, codes=codes, parameters=[REQUEST_ID]
+        )
+    }
+
+
+def _operation(
+    name: str,
+    tag: str,
+    summary: str,
+    description: str,
+    *,
+    parameters: Sequence[Node] = (REQUEST_ID,),
+    ok: Node | None = None,
+    codes: Sequence[str] = (),
+) -> Node:
+    answered = {"description": "Answered.", "headers": _headers(), **(ok or {})}
+    return {
+        "operationId": name.replace("-", "_"),
+        "tags": [tag],
+        "summary": summary,
+        "description": description,
+        "parameters": list(parameters),
+        "responses": {"200": answered, **refusals(codes)},
+    }
+
+
+def _headers(*more: str) -> Node:
+    names = ("X-Request-ID", *more)
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

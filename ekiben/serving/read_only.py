@@ -1,0 +1,38 @@
+"""How the read routes answer: GET and HEAD only, and every failure as a problem."""
+
+import logging
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ekiben.serving.problems import problem_of, problem_response
+
+log = logging.getLogger(__name__)
+
+
+class ReadOnly:
+    """A route for GET and HEAD: other methods are 405, exceptions become problems.
+
+    An object instead of a function, so that Starlette hands over every method.
+    """
+
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
+        self.answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._respond(Request(scope))(scope, receive, send)
+
+    def _respond(self, request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            allow = {"Allow": "GET, HEAD"}
+            return problem_response(request.scope, "method_not_allowed", None, allow)
+        try:
+            return self.answer(request)
+        except Exception as error:
+            code, detail, headers = problem_of(error)
+            if code == "internal":
+                log.exception("a read route failed", extra={"path": request.url.path})
+            return problem_response(request.scope, code, detail, headers)
