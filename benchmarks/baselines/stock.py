@@ -5,6 +5,7 @@
 503 are counted as failed.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import bentoml
@@ -20,7 +21,7 @@ from ekiben.schemas.turnover import Employee
 from ekiben.use_cases.use_case import Fields
 
 
-def answer(promoted: Promoted, rows: Any) -> list[Fields]:
+def answer(promoted: Promoted, rows: Sequence[Row]) -> list[Fields]:
     """Answer *rows* with one call of the model."""
     probabilities = promoted.estimator.predict_proba(features(promoted.use_case, rows))
     return promoted.use_case.answer(probabilities, promoted.decision)
@@ -33,7 +34,7 @@ class Stock:
     def __init__(self) -> None:
         self.promoted = {one.use_case.name: one for one in load_checked(answer)}
 
-    def answer(self, use_case: str, rows: list[Row]) -> list[dict[str, Any]]:
+    def answer(self, use_case: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Answer *rows* by the production version of *use_case*."""
         return answer(self.promoted[use_case], rows)
 

@@ -39,10 +39,10 @@ def in_one_thread(estimator: Any) -> None:
 
 def endpoint(promoted: Promoted) -> Callable[..., Any]:
     """Make the endpoint of one use case."""
-    request_model = PredictRequest[promoted.use_case.row]  # type: ignore[name-defined]
+    request_model: Any = PredictRequest[promoted.use_case.row]  # type: ignore[name-defined]
 
-    async def predict(request: request_model) -> Response:  # type: ignore[valid-type]
-        fields = answer(promoted, request.rows)  # type: ignore[attr-defined]
+    async def predict(request: request_model) -> Response:
+        fields = answer(promoted, request.rows)
         return Response(orjson.dumps(fields), media_type="application/json")
 
     return predict

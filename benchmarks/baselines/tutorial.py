@@ -49,10 +49,10 @@ def response_model(promoted: Promoted) -> type[BaseModel]:
 
 def endpoint(promoted: Promoted) -> Callable[..., Any]:
     """Make the endpoint of one use case."""
-    request_model = PredictRequest[promoted.use_case.row]  # type: ignore[name-defined]
+    request_model: Any = PredictRequest[promoted.use_case.row]  # type: ignore[name-defined]
 
-    def predict(request: request_model) -> list[Fields]:  # type: ignore[valid-type]
-        return answer(promoted, request.rows)  # type: ignore[attr-defined]
+    def predict(request: request_model) -> list[Fields]:
+        return answer(promoted, request.rows)
 
     return predict
 
