@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 3000
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+# Nothing outside this folder is touched: models, aliases and downloads are kept here.
+export BENTOML_HOME ?= $(CURDIR)/var/bentoml
+export BENTOML_DO_NOT_TRACK ?= True
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: serve test check train build load bench clean lock help
@@ -11,9 +15,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help:  ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-$(VENV)/run: requirements.lock pyproject.toml
+$(VENV)/run: requirements.lock requirements-build.lock
 	$(if $(shell command -v $(PYTHON)),$(PYTHON),python3) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock --requirement requirements-build.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --no-index --editable .
 	touch $@
 
 $(VENV)/dev: $(VENV)/run requirements-dev.lock
@@ -49,8 +54,9 @@ bench: $(VENV)/dev  ## Race against the baselines; table, JSON in var/bench.json
 	$(BIN)/python -m benchmarks
 
 lock:  ## Make the lock files anew (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
-	uv pip compile pyproject.toml --group dev --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements-dev.lock
+	uv pip compile pyproject.toml $(LOCK) --output-file requirements.lock
+	uv pip compile --group build $(LOCK) --constraint requirements.lock --output-file requirements-build.lock
+	uv pip compile pyproject.toml --group build --group dev $(LOCK) --constraint requirements.lock --output-file requirements-dev.lock
 
-clean:  ## Remove what was made here; the model store stays
-	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+clean:  ## Remove what was installed and cached here; the model store in var stays
+	rm -rf $(VENV) var/load.html var/bench.json .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

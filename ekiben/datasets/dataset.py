@@ -62,4 +62,3 @@ def load(
     Raises:
         InvalidTable: the table breaks its schema; file, row and column are named.
     """
-    ...

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
 from ekiben import __version__
 from ekiben.serving.docs_pages import docs_routes
@@ -12,7 +15,7 @@ from ekiben.serving.guard import Guard
 from ekiben.serving.health import health_routes
 from ekiben.serving.openapi import openapi_document
 from ekiben.serving.predict_route import PredictRoute
-from ekiben.serving.problems import exception_handlers
+from ekiben.serving.problems import problem_response
 from ekiben.serving.read_api import read_routes
 from ekiben.serving.worker import Worker
 from ekiben.use_cases.use_case import UseCase
@@ -34,7 +37,7 @@ def build_application(bento: App, routes: Sequence[Route], worker: Worker) -> Gu
             *read_routes(worker.roster),
             *docs_routes(openapi_document(worker.use_cases, __version__)),
         ],
-        exception_handlers=exception_handlers(),
+        exception_handlers={404: not_found, 405: method_not_allowed},
     )
     pages.router.redirect_slashes = False
     predict = {
@@ -42,3 +45,14 @@ def build_application(bento: App, routes: Sequence[Route], worker: Worker) -> Gu
         for route in routes
     }
     return Guard(bento, pages, predict, worker)
+
+
+def not_found(request: Request, _: Exception) -> Response:
+    """Refuse an unknown path."""
+    return problem_response(request.scope, "not_found")
+
+
+def method_not_allowed(request: Request, error: Exception) -> Response:
+    """Refuse a method that the route does not have; Allow names those it has."""
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return problem_response(request.scope, "method_not_allowed", headers=headers)

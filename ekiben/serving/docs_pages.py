@@ -59,7 +59,8 @@ _CSP = (
     "connect-src 'self'; worker-src {worker}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-SWAGGER_CSP = _CSP.format(style="'self' 'unsafe-inline'", worker="'none'")
+# ReDoc makes its styles at run time and searches in a worker that it makes itself.
+SWAGGER_CSP = _CSP.format(style="'self'", worker="'none'")
 REDOC_CSP = _CSP.format(style="'self' 'unsafe-inline'", worker="blob:")
 
 _JAVASCRIPT = "text/javascript; charset=utf-8"

@@ -20,7 +20,7 @@ JSON_TYPE = re.compile(
 WHOLE_NUMBER = re.compile(rb"[0-9]{1,9}")
 
 
-class Refused(Exception):  # noqa: N818 - a condition, like every error of Ekiben
+class Refused(Exception):
     """The edge refuses the request; says with which code and why."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -29,7 +29,7 @@ class Refused(Exception):  # noqa: N818 - a condition, like every error of Ekibe
         self.detail = detail
 
 
-class Disconnected(Exception):  # noqa: N818
+class Disconnected(Exception):
     """The client left before its request was read."""
 
 

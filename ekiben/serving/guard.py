@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
@@ -20,7 +21,8 @@ from ekiben.serving.edge import (
 )
 from ekiben.serving.predict_route import PredictRoute, send_answer
 from ekiben.serving.problems import (
-    STATUS,
+    MEDIA_TYPE,
+    REFUSALS,
     problem_body,
     problem_of,
     validation_problem,
@@ -75,7 +77,7 @@ class Guard:
         if scope["method"] != "POST":
             await self._refuse(
                 send, route.use_case, identity, "method_not_allowed", "use POST",
-                [(b"allow", b"POST")],
+                {"Allow": "POST"},
             )  # fmt: skip
             return
         try:
@@ -85,9 +87,7 @@ class Guard:
         except (ClientGone, Disconnected):
             metrics.requests.labels(route.use_case, "499", "client_gone").inc()
         except Refused as error:
-            await self._refuse(
-                send, route.use_case, identity, error.code, error.detail
-            )
+            await self._refuse(send, route.use_case, identity, error.code, error.detail)
         except ValidationError as error:
             code, detail, errors = validation_problem(error)
             await self._refuse(
@@ -121,17 +121,17 @@ class Guard:
         identity: str,
         code: str,
         detail: str,
-        extra: Sequence[tuple[bytes, bytes]] = (),
-        errors: list[FieldError] | None = None,
+        extra: Mapping[str, str] = MappingProxyType({}),
+        errors: Sequence[FieldError] | None = None,
     ) -> None:
-        status = STATUS[code]
+        status = REFUSALS[code].status
         metrics.requests.labels(use_case, str(status), code).inc()
         content = problem_body(code, detail, identity, errors)
         headers = [
-            (b"content-type", b"application/problem+json"),
+            (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", b"%d" % len(content)),
             (b"x-request-id", identity.encode()),
-            *extra,
+            *((name.lower().encode(), value.encode()) for name, value in extra.items()),
         ]
         if code == "payload_too_large":
             # What is still to come of the body is not read.

@@ -18,11 +18,9 @@ def health_routes(roster: Roster) -> list[Route]:
         if roster.ready:
             return JSONResponse({"status": "ready"})
         waiting = [
-            f"{one.use_case}: {one.reason}"
-            for one in roster.listing()
-            if not one.ready
+            f"{one.use_case}: {one.reason}" for one in roster.listing() if not one.ready
         ]
-        return problem_response(request, "not_ready", "; ".join(waiting))
+        return problem_response(request.scope, "not_ready", "; ".join(waiting))
 
     return [
         Route("/livez", livez),

@@ -2,6 +2,8 @@
 
 import json
 import re
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,17 +35,25 @@ def is_too_deep(body: bytes, limit: int = MAX_DEPTH) -> bool:
     return body_depth(body) > limit
 
 
-def has_duplicate_keys(body: bytes) -> bool:
-    """Whether any object in *body* names a key twice; False for what is no JSON."""
-    found = False
+@dataclass(frozen=True)
+class Objects:
+    """What the objects of a body are like: the most keys that one has, and whether any repeats one."""
+
+    most_keys: int
+    duplicates: bool
+
+
+def look_at_objects(body: bytes) -> Objects:
+    """Look at every object in *body*; of what is no JSON, at those before the fault."""
+    most = 0
+    duplicates = False
 
     def look(pairs: list[tuple[str, object]]) -> None:
-        nonlocal found
-        found = found or len({key for key, _ in pairs}) != len(pairs)
+        nonlocal most, duplicates
+        most = max(most, len(pairs))
+        duplicates = duplicates or len({key for key, _ in pairs}) != len(pairs)
 
     # Numbers stay text: Python refuses to parse integers of thousands of digits.
-    try:
+    with suppress(ValueError, RecursionError):
         json.loads(body, object_pairs_hook=look, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return False
-    return found
+    return Objects(most, duplicates)

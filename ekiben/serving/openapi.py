@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pydantic import BaseModel
+
 from ekiben.schemas.models_api import (
     ModelListing,
     Parameter,
@@ -25,9 +27,7 @@ from ekiben.serving.openapi_parts import (
 from ekiben.serving.openapi_schemas import Schemas
 from ekiben.use_cases.use_case import UseCase
 
-INTRODUCTION = """A production model server packaged with BentoML.
-
-Predictions are made at one address per use case; the routes under `/v1/models` say which
+INTRODUCTION = """Predictions are made at one address per use case; the routes under `/v1/models` say which
 version answers and all that is known of it. Every refusal, from every layer, is an
 RFC 9457 problem; an unknown address is 404 `not_found`, another method than those
 listed is 405 `method_not_allowed` with `Allow`. GET routes answer to HEAD, too, and
@@ -68,16 +68,17 @@ def openapi_document(use_cases: Sequence[UseCase], version: str) -> Node:
 
 def _predict(use_case: UseCase, schemas: Schemas) -> Node:
     request: Node = {"schema": schemas.of(schemas.requests[use_case.name])}
-    if use_case.examples:
+    rows = _examples(use_case.row)
+    if rows:
         request["examples"] = {
             f"row_{number}": {"value": {"rows": [row]}}
-            for number, row in enumerate(use_case.examples, start=1)
+            for number, row in enumerate(rows, start=1)
         }
-        request["examples"]["all_rows"] = {"value": {"rows": use_case.examples}}
+        request["examples"]["all_rows"] = {"value": {"rows": rows}}
     answer = json_content(schemas.list_of(use_case.prediction))
-    known = use_case.prediction.model_json_schema().get("examples", [])
-    if known:
-        answer["application/json"]["example"] = known[:1]
+    predictions = _examples(use_case.prediction)
+    if predictions:
+        answer["application/json"]["example"] = predictions[:1]
     operation = _operation(
         f"predict_{use_case.name}",
         "Predictions",
@@ -90,6 +91,15 @@ def _predict(use_case: UseCase, schemas: Schemas) -> Node:
     )
     body = {"required": True, "content": {"application/json": request}}
     return {"post": {**operation, "requestBody": body}}
+
+
+def _examples(model: type[BaseModel]) -> list[Node]:
+    # Pydantic sorts the keys of examples; readers expect the order of the fields.
+    fields = list(model.model_fields)
+    return [
+        dict(sorted(example.items(), key=lambda item: fields.index(item[0])))
+        for example in model.model_json_schema().get("examples", [])
+    ]
 
 
 def _models(names: Sequence[str], schemas: Schemas) -> Node:
@@ -179,10 +189,7 @@ def _pages() -> Node:
         "home", "Documentation", "Lead to the documentation", "A redirect to `/docs`."
     )
     redirect["responses"] = {
-        "307": {
-            "description": "See `Location`.",
-            "headers": _headers("Location"),
-        },
+        "307": {"description": "See `Location`.", "headers": _headers("Location")},
         **refusals(("internal",)),
     }
     return {
@@ -210,11 +217,7 @@ def _page(
 ) -> Node:
     ok = {"content": content} if content else {}
     codes = ("internal", *codes)
-    return {
-        "get": _operation(
-            name, tag, summary, description, ok=ok, codes=codes, parameters=[REQUEST_ID]
-        )
-    }
+    return {"get": _operation(name, tag, summary, description, ok=ok, codes=codes)}
 
 
 def _operation(

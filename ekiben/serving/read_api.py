@@ -1,8 +1,6 @@
 """The GET routes under /v1/models: which versions answer, and all that is known of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from pydantic import BaseModel, TypeAdapter
@@ -22,6 +20,7 @@ from ekiben.schemas.models_api import (
 )
 from ekiben.serving.problems import problem_response
 from ekiben.serving.read_only import ReadOnly
+from ekiben.serving.roster import Served
 
 UNKNOWN_FILTER = (
     "This version has no metrics under that filter; "
@@ -30,18 +29,6 @@ UNKNOWN_FILTER = (
 UNKNOWN_PARAMETER = "This version was not trained with a parameter of that name."
 
 _listings = TypeAdapter(list[ModelListing])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Served:
-    """A use case and the version that answers for it; no card when none is loaded."""
-
-    use_case: str
-    production: str | None = None
-    previous: str | None = None
-    since: datetime | None = None
-    card: ModelCard | None = None
-    reason: str = ""
 
 
 class Versions(Protocol):

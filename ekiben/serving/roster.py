@@ -28,14 +28,16 @@ class Choice:
     since: datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Served:
-    """One use case in this worker: what it should serve, and whether it does."""
+    """A use case and the version that answers for it; no card when none is loaded."""
 
     use_case: str
-    reason: str
-    choice: Choice | None = None
+    production: str | None = None
+    previous: str | None = None
+    since: datetime | None = None
     card: ModelCard | None = None
+    reason: str = ""
 
     @property
     def ready(self) -> bool:
@@ -61,7 +63,8 @@ class Roster:
         self._choose = choose
         self._predictors: dict[str, Predictor] = {}
         self._served = {
-            name: Served(name, "its model is being loaded") for name in self._use_cases
+            name: Served(use_case=name, reason="its model is being loaded")
+            for name in self._use_cases
         }
 
     def predictor(self, use_case: str) -> Predictor:
@@ -111,7 +114,12 @@ class Roster:
                 )
                 log.warning("no version promoted", extra={"use_case": use_case.name})
                 return
-            served = replace(served, choice=choice)
+            served = self._served[use_case.name] = replace(
+                served,
+                production=choice.tag,
+                previous=choice.previous,
+                since=choice.since,
+            )
             store = self._store()
             predictor = load_predictor(store, use_case, choice.tag, choice.digest)
             warm_up(predictor, cost)
@@ -120,7 +128,7 @@ class Roster:
             self._served[use_case.name] = replace(
                 served, reason="its production version was refused"
             )
-            log.error(  # noqa: TRY400 - the condition is known; a traceback adds nothing
+            log.error(
                 "version refused",
                 extra={"use_case": use_case.name, "reason": str(error)},
             )

@@ -2,7 +2,7 @@ from time import perf_counter
 
 import pytest
 
-from ekiben.serving.json_bodies import body_depth, has_duplicate_keys, is_too_deep
+from ekiben.serving.json_bodies import body_depth, is_too_deep, look_at_objects
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,8 @@ def test_no_body_of_4_megabytes_takes_long(body: bytes) -> None:
     ],
 )
 def test_duplicate_keys_are_found(body: bytes, duplicate: bool) -> None:
-    assert has_duplicate_keys(body) is duplicate
+    assert look_at_objects(body).duplicates is duplicate
+
+
+def test_the_most_crowded_object_is_counted() -> None:
+    assert look_at_objects(b'{"rows": [{"a": 1, "b": 2, "c": 3}, {}]}').most_keys == 3

@@ -210,3 +210,13 @@ def test_no_address_of_this_machine_or_another_is_in_the_document(
     document: dict[str, Any],
 ) -> None:
     assert "://" not in json.dumps(document)
+
+
+def test_examples_name_the_fields_in_their_order(
+    document: dict[str, Any], use_cases: Sequence[UseCase]
+) -> None:
+    for use_case in use_cases:
+        operation = document["paths"][f"/v1/{use_case.name}/predict"]["post"]
+        content = operation["requestBody"]["content"]["application/json"]
+        row = content["examples"]["row_1"]["value"]["rows"][0]
+        assert list(row) == list(use_case.row.model_fields)

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from ekiben.schemas.model_card import ModelCard
-from ekiben.serving.read_api import Served, Versions, groups_of, read_routes
+from ekiben.serving.read_api import Versions, groups_of, read_routes
+from ekiben.serving.roster import Served
 
 
 class OneVersion:

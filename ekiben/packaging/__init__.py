@@ -1,0 +1,1 @@
+"""From promoted versions to what is deployed."""

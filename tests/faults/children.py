@@ -1,0 +1,104 @@
+"""What the fault tests run in processes that die, race or run out of disk."""
+
+import itertools
+import os
+import resource
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+from ekiben.errors import StoreUnavailable, VersionExists
+from ekiben.registry.aliases import Production
+from ekiben.registry.store import Store
+from ekiben.schemas.model_card import Golden, ModelCard
+from tests.tiny import NOON, card, register
+
+WON, LOST, REFUSED = 0, 3, 4
+
+
+def register_for_ever(home: Path, started: Connection) -> None:
+    """Register and promote until killed; the first one, slow, is done at "ready"."""
+    tempfile.tempdir = str(home.parent)
+    store, production = Store.at(home), Production.at(home)
+    register(store)
+    started.send("ready")
+    while True:
+        manifest = register(store)
+        production.move("iris", manifest.card.tag, manifest.digest, NOON)
+
+
+def register_and_die_at(home: Path, step: int) -> None:
+    """Register, but die of SIGKILL at the *step*-th thing done to a file below *home*."""
+    tempfile.tempdir = str(home.parent)
+    steps = itertools.count(1)
+
+    def die(event: str, arguments: tuple[object, ...]) -> None:
+        touches = any(str(one).startswith(str(home)) for one in arguments)
+        if touches and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(die)
+    register(Store.at(home))
+
+
+def register_the_same(home: Path, version: str, barrier: Barrier) -> None:
+    """Register *version* at the same moment as another process."""
+
+    def meet(tag: str) -> ModelCard:
+        barrier.wait(timeout=60)
+        return card(tag)
+
+    try:
+        register(Store.at(home), version=version, make_card=meet)
+    except VersionExists:
+        os._exit(LOST)
+
+
+def register_with_files_up_to(home: Path, size: int, golden: int) -> None:
+    """Register with *golden* characters of golden rows where no file may exceed *size*."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    tempfile.tempdir = str(home.parent)
+    rows = [Golden(row={"text": "x" * golden}, prediction={})]
+    _refused(lambda: register(Store.at(home), golden=rows))
+
+
+def move_with_files_up_to(home: Path, size: int) -> None:
+    """Move the production alias where no file may exceed *size*."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    _refused(lambda: Production.at(home).move("iris", "iris:new", "d", NOON))
+
+
+def register_as_nobody(home: Path) -> None:
+    """Register without the right to write."""
+    _become_nobody()
+    _refused(lambda: register(Store.at(home)))
+
+
+def list_as_nobody(home: Path) -> None:
+    """List without the right to read."""
+    _become_nobody()
+    _refused(Store.at(home).tags)
+
+
+def load_as_nobody(home: Path, tag: str) -> None:
+    """Load without the right to read."""
+    _become_nobody()
+    _refused(lambda: Store.at(home).load(tag))
+
+
+def _become_nobody() -> None:
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setuid(65534)
+
+
+def _refused(call: Callable[[], Any]) -> None:
+    try:
+        call()
+    except StoreUnavailable:
+        os._exit(REFUSED)

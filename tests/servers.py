@@ -1,0 +1,108 @@
+"""Starts a real `bentoml serve`, waits until it is ready, and ends it by its process group."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+PROJECT = Path(__file__).parent.parent
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: where it answers, its process, what it printed."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30)
+
+    def workers(self) -> list[int]:
+        """Return the ids of the worker processes."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(one) for one in children.read_text().split()]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment without our settings but *extra*, for a store at *home*."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("EKIBEN_")}
+    kept.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    return {
+        **kept,
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        **(extra or {}),
+    }
+
+
+@contextlib.contextmanager
+def serve(
+    home: Path,
+    *,
+    target: str = "service:Ekiben",
+    cwd: Path = PROJECT,
+    extra: Mapping[str, str] | None = None,
+    ready: bool = True,
+) -> Iterator[Server]:
+    """Serve *target* from *cwd* until the block ends; *ready* waits for /readyz, else /livez."""
+    port = free_port()
+    output = home / f"serve-{port}.log"
+    command = [sys.executable, "-m", "bentoml", "serve", target]
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=cwd,
+            env=environment(home, extra),
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(f"http://127.0.0.1:{port}", process, output)
+    try:
+        wait_until_up(server, "/readyz" if ready else "/livez")
+        yield server
+    finally:
+        stop(process)
+
+
+def wait_until_up(server: Server, path: str) -> None:
+    """Wait for 200 on *path*; what was printed is in the error."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        if server.process.poll() is not None:
+            break
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(server.url + path, timeout=2).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"no 200 on {path}:\n{server.output.read_text()[-4000:]}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the process group of *process*: asked first, then killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

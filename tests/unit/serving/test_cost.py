@@ -1,0 +1,30 @@
+"""What a model call is expected to take."""
+
+from ekiben.serving.cost import Cost
+
+
+def test_nothing_is_expected_before_the_first_call() -> None:
+    assert Cost().expected(100) == 0.0
+
+
+def test_a_size_that_was_seen_is_expected_to_take_what_it_took() -> None:
+    cost = Cost()
+    cost.learn(8, 0.004)
+
+    assert cost.expected(8) == 0.004
+
+
+def test_a_larger_size_is_scaled_up_and_a_smaller_one_taken_as_it_is() -> None:
+    cost = Cost()
+    cost.learn(8, 0.004)
+
+    assert cost.expected(16) == 0.008
+    assert cost.expected(1) == 0.004
+
+
+def test_the_newest_call_moves_the_expectation_by_a_fifth() -> None:
+    cost = Cost()
+    cost.learn(1, 0.010)
+    cost.learn(1, 0.020)
+
+    assert abs(cost.expected(1) - 0.012) < 1e-12
