@@ -20,7 +20,7 @@ PATIENCE = 30.0
 """Seconds beyond the load's own after which a client counts as hanging."""
 
 
-class LoadFailed(EkibenError):  # noqa: N818 - a condition, like every error of Ekiben
+class LoadFailed(EkibenError):
     """The load client ended without figures, or hangs."""
 
 

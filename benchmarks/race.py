@@ -23,7 +23,7 @@ WARM_UP_SECONDS = 1.0
 Fields = dict[str, Any]
 
 
-class AnswersDiffer(EkibenError):  # noqa: N818 - a condition, like every error of Ekiben
+class AnswersDiffer(EkibenError):
     """Two servers answered the same row differently: they do not race over one model."""
 
 

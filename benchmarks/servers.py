@@ -68,7 +68,7 @@ SERVERS = (
 )
 
 
-class StartFailed(EkibenError):  # noqa: N818 - a condition, like every error of Ekiben
+class StartFailed(EkibenError):
     """A server ended, or was not ready in time; carries the end of what it printed."""
 
 
