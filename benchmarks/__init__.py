@@ -1,0 +1,1 @@
+"""The race: Ekiben against what one would write instead, in one run on one machine."""

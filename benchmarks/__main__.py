@@ -1,0 +1,135 @@
+"""Race Ekiben against the baselines: python -m benchmarks --help."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmarks import machine, report
+from benchmarks.load import INSTALL_WRK, client_name
+from benchmarks.payloads import BODIES, table_rows
+from benchmarks.race import Race
+from benchmarks.results import Measurement, Results
+from benchmarks.servers import SERVERS
+from benchmarks.targets import verdicts
+from ekiben.errors import EkibenError
+from ekiben.settings import Settings
+from ekiben.use_cases.catalog import USE_CASES
+
+DEFAULT_JSON = Path("var/bench.json")
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = [one.name for one in USE_CASES]
+    parser.add_argument("--use-case", nargs="+", choices=names, default=names)
+    servers = [one.name for one in SERVERS]
+    parser.add_argument("--server", nargs="+", choices=servers, default=servers)
+    parser.add_argument("--connections", nargs="+", type=positive, default=[1, 32])
+    parser.add_argument(
+        "--rows", nargs="+", type=positive, default=[1], help="rows per request"
+    )
+    parser.add_argument(
+        "--seconds", type=positive, default=4, help="length of one measurement"
+    )
+    parser.add_argument("--repeats", type=positive, default=3)
+    parser.add_argument("--json", type=Path, default=DEFAULT_JSON, metavar="FILE")
+    parser.add_argument(
+        "--from",
+        dest="saved",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: show what an earlier run wrote there",
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table as Markdown"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="exit with 1 when a target is missed"
+    )
+    return parser.parse_args(given)
+
+
+def positive(text: str) -> int:
+    """Read a whole number above zero."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def measure(options: argparse.Namespace, console: Console) -> Results:
+    """Run the race that *options* describe, with progress on a terminal."""
+    settings = Settings.from_env()
+    chosen = [one for one in USE_CASES if one.name in options.use_case]
+    race = Race(
+        servers=[one for one in SERVERS if one.name in options.server],
+        rows={one.name: table_rows(one, settings, BODIES) for one in chosen},
+        rows_per_request=options.rows,
+        connections=options.connections,
+        seconds=options.seconds,
+        repeats=options.repeats,
+    )
+    found: list[Measurement] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=race.steps)
+
+        def tell(what: str) -> None:
+            progress.update(task, description=what)
+
+        for one in race.run(tell):
+            found.append(one)
+            progress.advance(task)
+    return Results(tuple(found))
+
+
+def save(path: Path, results: Results, facts: dict[str, str]) -> None:
+    """Write the measurements and the *facts* they belong to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    measured = [one.to_json() for one in results.measurements]
+    content = {"machine": facts, "measurements": measured}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> tuple[Results, dict[str, str]]:
+    """Read what `save` wrote."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    measured = (Measurement.of_json(one) for one in content["measurements"])
+    return Results(tuple(measured)), content["machine"]
+
+
+def main() -> int:
+    """Measure or read, show, check; return the exit code."""
+    options = arguments()
+    notes = Console(stderr=True)
+    if options.saved:
+        results, facts = read(options.saved)
+    else:
+        if client_name() != "wrk":
+            notes.print(INSTALL_WRK)
+        try:
+            results, facts = measure(options, notes), machine.facts()
+        except EkibenError as error:
+            notes.print(str(error), markup=False)
+            return 1
+        save(options.json, results, facts)
+    judged = verdicts(results, tuple(options.use_case))
+    if options.markdown:
+        print(report.markdown(results, machine.one_line(facts)))
+    else:
+        console = Console()
+        report.show(console, results, machine.one_line(facts))
+        report.show_verdicts(console, judged)
+    missed = any(one.met is False for one in judged)
+    return 1 if options.check and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

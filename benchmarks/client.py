@@ -1,0 +1,111 @@
+"""The stand-in for wrk: a closed loop of keep-alive connections, in asyncio.
+
+Slower than wrk, so the fastest servers come out slower than they are.
+Used as: python -m benchmarks.client URL BODIES_FILE CONNECTIONS SECONDS
+"""
+
+import asyncio
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvloop
+
+
+@dataclass
+class Tally:
+    """What the connections have seen so far; latencies in seconds."""
+
+    latencies: list[float] = field(default_factory=list)
+    non_2xx: int = 0
+    broken: int = 0
+
+    def report(self, seconds: float) -> dict[str, float]:
+        """Return the figures in the form that post.lua prints."""
+        ordered = sorted(self.latencies)
+        return {
+            "requests": len(ordered),
+            "seconds": seconds,
+            "p50_ms": percentile(ordered, 50) * 1e3,
+            "p99_ms": percentile(ordered, 99) * 1e3,
+            "non_2xx": self.non_2xx,
+            "broken": self.broken,
+        }
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """Return the nearest-rank percentile of sorted values; 0 of none."""
+    if not ordered:
+        return 0.0
+    rank = min(len(ordered) - 1, int(len(ordered) * percent / 100))
+    return ordered[rank]
+
+
+def http_requests(url: str, bodies: Sequence[bytes]) -> list[bytes]:
+    """Return each of *bodies* as the bytes of a whole POST request."""
+    parts = urlsplit(url)
+    head = (
+        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+        "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+    )
+    return [head.format(len(body)).encode() + body for body in bodies]
+
+
+async def exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+) -> int:
+    """Send *request*, read its whole answer, return the status."""
+    writer.write(request)
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+    await reader.readexactly(int(length))
+    return int(head[9:12])
+
+
+async def connection(
+    url: str, requests: Iterator[bytes], end: float, tally: Tally
+) -> None:
+    """Ask one request after the other until *end*; a broken connection is made anew."""
+    parts = urlsplit(url)
+    while time.perf_counter() < end:
+        try:
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            while (start := time.perf_counter()) < end:
+                status = await exchange(reader, writer, next(requests))
+                tally.latencies.append(time.perf_counter() - start)
+                tally.non_2xx += not 200 <= status < 300
+            writer.close()
+        except (OSError, EOFError):
+            tally.broken += 1
+            await asyncio.sleep(0.01)
+
+
+async def run(
+    url: str, bodies: Sequence[bytes], connections: int, seconds: float
+) -> Tally:
+    """Keep *connections* busy for *seconds*."""
+    tally = Tally()
+    turn = itertools.cycle(http_requests(url, bodies))
+    end = time.perf_counter() + seconds
+    await asyncio.gather(
+        *(connection(url, turn, end, tally) for _ in range(connections))
+    )
+    return tally
+
+
+def main() -> None:
+    """Run the load that the arguments describe and print its figures."""
+    url, file, connections, seconds = sys.argv[1:]
+    bodies = Path(file).read_bytes().splitlines()
+    start = time.perf_counter()
+    tally = uvloop.run(run(url, bodies, int(connections), float(seconds)))
+    print(json.dumps(tally.report(time.perf_counter() - start)))
+
+
+if __name__ == "__main__":
+    main()

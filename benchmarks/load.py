@@ -1,0 +1,95 @@
+"""The closed-loop load: wrk where it is installed, else our own client."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.affinity import pinned
+from ekiben.errors import EkibenError
+
+SCRIPT = Path(__file__).with_name("post.lua")
+INSTALL_WRK = (
+    "wrk is not installed (Debian, Ubuntu: apt-get install wrk; macOS: brew install wrk)."
+    " Python's own client is used: it slows the fastest servers down."
+)
+PATIENCE = 30.0
+"""Seconds beyond the load's own after which a client counts as hanging."""
+
+
+class LoadFailed(EkibenError):
+    """The load client ended without figures, or hangs."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one load saw; *broken* are connections that failed, were cut or timed out."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    non_2xx: int
+    broken: int
+
+    @property
+    def answered(self) -> float:
+        """Requests a second that were answered with 2xx."""
+        return (self.requests - self.non_2xx) / self.seconds
+
+
+def client_name() -> str:
+    """Return which client makes the load here."""
+    return "wrk" if shutil.which("wrk") else "python"
+
+
+def command(url: str, bodies: Path, connections: int, seconds: float) -> list[str]:
+    """Return the command that makes the load and prints its figures as JSON."""
+    if not shutil.which("wrk"):
+        client = [sys.executable, "-m", "benchmarks.client"]
+        return [*client, url, str(bodies), str(connections), str(seconds)]
+    # wrk takes whole seconds.
+    length = f"-d{max(1, round(seconds))}s"
+    return [
+        *("wrk", "-t1", f"-c{connections}", length, "--timeout", "10s"),
+        *("-s", str(SCRIPT), url, "--", str(bodies)),
+    ]
+
+
+def put(
+    url: str, bodies: Path, connections: int, seconds: float, cpus: set[int]
+) -> Figures:
+    """Put a load on *url* from the processors *cpus* and return what it saw.
+
+    Raises:
+        LoadFailed: the client failed or printed no figures.
+    """
+    with pinned(cpus):
+        process = subprocess.Popen(
+            command(url, bodies, connections, seconds),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    try:
+        printed, _ = process.communicate(timeout=seconds + PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise LoadFailed(f"the load client hangs on {url}") from None
+    finally:
+        process.kill()
+    return parse(printed.splitlines())
+
+
+def parse(printed: Sequence[str]) -> Figures:
+    """Return the figures of the one line of JSON among what a client printed.
+
+    Raises:
+        LoadFailed: there is none.
+    """
+    for line in reversed(printed):
+        if line.startswith("{"):
+            return Figures(**json.loads(line))
+    raise LoadFailed("the load client failed: " + " / ".join(printed[-5:]))

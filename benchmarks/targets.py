@@ -1,0 +1,105 @@
+"""What Ekiben promises against the baselines, and whether a run kept it.
+
+Bounds are on medians over the repeats, one row a request.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.results import Case, Results, Spread
+
+EKIBEN = "ekiben"
+BUSY = 32
+"""Connections of a loaded server: each worker always has requests waiting."""
+LONE = 1
+"""Connections of an idle server: one client, which waits for each answer."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ekiben answers at least *minimum* times as many requests as *against*."""
+
+    against: str
+    minimum: float
+    use_cases: tuple[str, ...] | None = None
+    """None: every use case."""
+
+
+RATIOS = (
+    # A tutorial's frame per request and second model call cost about the same everywhere;
+    # its forests and boosted trees also start their threads anew for every request.
+    Ratio("tutorial", 4, ("iris", "spam", "topics")),
+    Ratio("tutorial", 20, ("turnover",)),
+    Ratio("tutorial", 40, ("fraud",)),
+    # What is left when the careful engineer has done it all by hand: the batching and
+    # the compiled edge.
+    Ratio("tuned", 2.5),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether one target was met, None where it was not measured."""
+
+    target: str
+    met: bool | None
+    measured: str = ""
+
+
+def verdicts(results: Results, use_cases: tuple[str, ...]) -> list[Verdict]:
+    """Return the verdict on every target of *use_cases*."""
+    return [
+        *(one for name in use_cases for one in _ratios(results, name)),
+        *(one for name in use_cases for one in _latencies(results, name)),
+        *_failures(results),
+    ]
+
+
+def _ratios(results: Results, use_case: str) -> Iterator[Verdict]:
+    for target in RATIOS:
+        if target.use_cases is not None and use_case not in target.use_cases:
+            continue
+        ratio = results.find_ratio(EKIBEN, target.against, Case(use_case, 1, BUSY))
+        yield Verdict(
+            f"{use_case}: at {BUSY} connections at least {target.minimum:g} times"
+            f" the requests of {target.against}",
+            None if ratio is None else ratio.median >= target.minimum,
+            "" if ratio is None else f"{ratio.median:.1f} times",
+        )
+
+
+def _latencies(results: Results, use_case: str) -> Iterator[Verdict]:
+    busy, lone = Case(use_case, 1, BUSY), Case(use_case, 1, LONE)
+    ours = results.find(EKIBEN, busy, "p99_ms")
+    for other in ("tutorial", "tuned"):
+        yield _not_above(
+            f"{use_case}: at {BUSY} connections p99 below that of {other}",
+            ours,
+            results.find(other, busy, "p99_ms"),
+        )
+    yield _not_above(
+        f"{use_case}: at {LONE} connection p50 not above that of tuned",
+        results.find(EKIBEN, lone, "p50_ms"),
+        results.find("tuned", lone, "p50_ms"),
+    )
+
+
+def _not_above(target: str, ours: Spread | None, theirs: Spread | None) -> Verdict:
+    if ours is None or theirs is None:
+        return Verdict(target, None)
+    measured = f"{ours.median:.2f} ms against {theirs.median:.2f} ms"
+    return Verdict(target, ours.median <= theirs.median, measured)
+
+
+def _failures(results: Results) -> Iterator[Verdict]:
+    for server in (EKIBEN, "bento-path"):
+        for case in results.cases:
+            if not results.of(server, case):
+                continue
+            failures = results.failures(server, case)
+            yield Verdict(
+                f"{case.use_case}: no failed request of {server} with {case.rows} rows"
+                f" over {case.connections} connections",
+                failures == 0,
+                f"{failures} failed",
+            )

@@ -1,0 +1,81 @@
+"""A target is met, missed, or was not measured."""
+
+import pytest
+
+from benchmarks.results import Case, Results
+from benchmarks.targets import RATIOS, Verdict, verdicts
+from tests.unit.benchmarks.measured import measured
+
+BUSY = Case("iris", 1, 32)
+LONE = Case("iris", 1, 1)
+
+
+def verdict(results: Results, words: str) -> Verdict:
+    found = [one for one in verdicts(results, ("iris",)) if words in one.target]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("answered", "met"),
+    [
+        pytest.param(250, True, id="exactly-the-minimum"),
+        pytest.param(249, False, id="just-below"),
+    ],
+)
+def test_the_ratio_is_compared_with_its_minimum(answered: int, met: bool) -> None:
+    results = Results((*measured("ekiben", [answered]), *measured("tuned", [100])))
+
+    assert verdict(results, "times the requests of tuned").met is met
+
+
+def test_the_median_repeat_counts() -> None:
+    ours, theirs = measured("ekiben", [900, 100, 300]), measured("tuned", [100] * 3)
+
+    found = verdict(Results((*ours, *theirs)), "times the requests of tuned")
+
+    assert found == Verdict(found.target, True, "3.0 times")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "met"),
+    [
+        pytest.param(1.0, 1.0, True, id="equal"),
+        pytest.param(1.1, 1.0, False, id="slower"),
+    ],
+)
+def test_a_lone_client_waits_no_longer_than_with_tuned(
+    ours: float, theirs: float, met: bool
+) -> None:
+    results = Results(
+        (
+            *measured("ekiben", [1], case=LONE, p50_ms=ours),
+            *measured("tuned", [1], case=LONE, p50_ms=theirs),
+        )
+    )
+
+    assert verdict(results, "p50").met is met
+
+
+def test_one_failed_request_is_a_miss() -> None:
+    results = Results(tuple(measured("ekiben", [10, 10], case=BUSY, non_2xx=1)))
+
+    assert verdict(results, "no failed request") == Verdict(
+        "iris: no failed request of ekiben with 1 rows over 32 connections",
+        False,
+        "2 failed",
+    )
+
+
+def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
+    found = verdicts(Results(()), ("iris",))
+
+    assert found
+    assert {one.met for one in found} == {None}
+
+
+@pytest.mark.parametrize("use_case", ["iris", "turnover", "fraud", "spam", "topics"])
+def test_every_use_case_races_the_tutorial_once(use_case: str) -> None:
+    named = [one for one in RATIOS if one.use_cases and use_case in one.use_cases]
+
+    assert [one.against for one in named] == ["tutorial"]
