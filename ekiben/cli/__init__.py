@@ -5,6 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
+from ekiben.cli import data
 from ekiben.cli.train import train
 from ekiben.errors import EkibenError
 
@@ -13,14 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A production model server packaged with BentoML.",
 )
-
-
-@app.callback()
-def _group() -> None:
-    # Keeps `ekiben COMMAND` a group of commands, also while there is only one.
-    pass
-
-
+app.add_typer(data.app, name="data")
 app.command()(train)
 
 
