@@ -1,7 +1,6 @@
 """The BentoML service: one typed endpoint per use case."""
 
 import bentoml
-from ekiben.use_cases.catalog import USE_CASES
 
 from ekiben.schemas.base import MAX_ROWS, Rows
 from ekiben.schemas.fraud import FraudPrediction, Transaction
@@ -11,6 +10,7 @@ from ekiben.schemas.topics import Project, TopicPrediction
 from ekiben.schemas.turnover import Employee, TurnoverPrediction
 from ekiben.serving.bento_service import Answers, EkibenService, Endpoints
 from ekiben.serving.plan import Plan
+from ekiben.use_cases.catalog import USE_CASES
 
 
 @bentoml.service(

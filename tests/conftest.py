@@ -69,7 +69,7 @@ def either_server(
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client(either_server: Server) -> Iterator[httpx.Client]:
     with either_server.client() as opened:
         yield opened

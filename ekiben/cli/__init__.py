@@ -5,6 +5,9 @@ import sys
 import typer
 from rich.console import Console
 
+from ekiben.cli import data
+from ekiben.cli.build import build_command
+from ekiben.cli.train import train
 from ekiben.errors import EkibenError
 
 app = typer.Typer(
@@ -12,6 +15,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A production model server packaged with BentoML.",
 )
+app.add_typer(data.app, name="data")
+app.command("train")(train)
+app.command("build")(build_command)
 
 
 def main() -> None:

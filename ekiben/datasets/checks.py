@@ -1,11 +1,11 @@
 """What a table must be before anything is trained on it: typed, in range, enough of every label."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
-from pandas.api.types import is_bool_dtype
+from pandas.api.types import is_bool_dtype, pandas_dtype
 
 from ekiben.datasets.reading import LINE
 from ekiben.errors import InvalidTable
@@ -21,6 +21,7 @@ FLAGS: dict[object, bool] = {False: False, True: True, "0": False, "1": True} | 
     for word in ("true", "false", "True", "False", "TRUE", "FALSE")
 }
 WORDS = {"float64": "number", "int64": "whole number", "bool": "truth value, 0 or 1"}
+FAILURE = ("index", "column", "failure_case", "check")
 
 Problem = tuple[int, str]
 """The row it stands in, 0 for the whole table, and what is wrong."""
@@ -32,15 +33,18 @@ def check(frame: pd.DataFrame, schema: pa.DataFrameSchema, source: str) -> pd.Da
     Raises:
         InvalidTable: with every problem, the row that it is in and the column.
     """
-    problems: list[Problem] = []
-    typed = _typed(frame, schema, problems)
-    try:
-        typed = schema.validate(typed, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        problems += _told(error.failure_cases, frame.index)
+    problems = _column_problems(frame, schema)
+    typed: dict[str, pd.Series[Any]] = {}
+    for name in schema.columns:
+        if name in frame.columns:
+            typed[name] = _typed(frame[name], _kind(schema, name), problems)
+            alone = pa.DataFrameSchema({name: schema.columns[name]})
+            problems += _failures(typed[name].to_frame(), alone)
+    if not problems:  # what the schema says of columns together
+        problems += _failures(pd.DataFrame(typed), schema)
     if problems:
         raise InvalidTable(source, [text for _, text in sorted(problems)])
-    return typed[list(schema.columns)]
+    return pd.DataFrame(typed)
 
 
 def check_labels(
@@ -52,7 +56,7 @@ def check_labels(
     """
     counts = {label: 0 for label in expected} | labels.value_counts().to_dict()
     problems = [
-        f"column {labels.name}: label {label} has {count} rows without duplicates; "
+        f"column {labels.name}: label {label} has {count} row(s) without duplicates; "
         f"at least {MIN_ROWS_PER_LABEL} are needed"
         for label, count in counts.items()
         if count < MIN_ROWS_PER_LABEL
@@ -63,22 +67,30 @@ def check_labels(
         raise InvalidTable(source, problems)
 
 
+def _column_problems(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> list[Problem]:
+    missing = [name for name in schema.columns if name not in frame.columns]
+    unknown = [name for name in frame.columns if name not in schema.columns]
+    return [
+        *((0, f"column {name} is missing") for name in missing),
+        *((0, f"column {name} is unknown") for name in unknown),
+    ]
+
+
+def _kind(schema: pa.DataFrameSchema, name: str) -> str:
+    kind = str(schema.columns[name].dtype)
+    return "str" if kind.startswith("str") else kind
+
+
 def _typed(
-    frame: pd.DataFrame, schema: pa.DataFrameSchema, problems: list[Problem]
-) -> pd.DataFrame:
-    """Return the rows that are of the right types; the others go to *problems*."""
-    kinds = {
-        name: str(column.dtype)
-        for name, column in schema.columns.items()
-        if name in frame.columns
-    }
-    typed = frame.assign(**{n: _converted(frame[n], kind) for n, kind in kinds.items()})
-    bad = typed[list(kinds)].isna()
-    for name, kind in kinds.items():
-        for row, value in frame.loc[bad[name], name].items():
-            told = "is missing" if pd.isna(value) else f"is not a {WORDS[kind]}"
-            problems.append(_problem(frame.index, row, name, value, told))
-    return typed[~bad.any(axis=1)].astype(kinds)
+    values: "pd.Series[Any]", kind: str, problems: list[Problem]
+) -> "pd.Series[Any]":
+    """Return the values that are of *kind*; the others go to *problems*."""
+    converted = _converted(values, kind)
+    bad = converted.isna()
+    for row, value in values[bad].items():
+        told = "is missing" if pd.isna(value) else f"is not a {WORDS[kind]}"
+        problems.append(_problem(values.index, row, values.name, value, told))
+    return converted[~bad].astype(pandas_dtype(kind))
 
 
 def _converted(values: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
@@ -88,30 +100,38 @@ def _converted(values: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
     if kind not in ("float64", "int64"):
         return values
     if is_bool_dtype(values):
-        return pd.Series(float("nan"), values.index)
+        return pd.Series(float("nan"), values.index, name=values.name)
     numbers = pd.to_numeric(values, errors="coerce")
     if kind == "int64":
         return numbers.where((numbers % 1 == 0) & (numbers.abs() <= MAX_EXACT))
     return numbers
 
 
-def _told(cases: pd.DataFrame, index: "pd.Index[Any]") -> Iterator[Problem]:
-    """Put pandera's failure cases into words."""
-    for case in cases.to_dict("records"):
-        match case["check"]:
-            case "column_in_dataframe":
-                yield 0, f"column {case['failure_case']} is missing"
-            case "column_in_schema":
-                yield 0, f"column {case['failure_case']} is unknown"
-            case told:
-                yield _problem(
-                    index, case["index"], case["column"], case["failure_case"], told
-                )
+def _failures(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> list[Problem]:
+    """Return what pandera finds, in words."""
+    try:
+        schema.validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        return [
+            _problem(frame.index, row, column, value, told)
+            for row, column, value, told in zip(
+                *(error.failure_cases[name] for name in FAILURE), strict=True
+            )
+        ]
+    return []
 
 
 def _problem(
     index: "pd.Index[Any]", row: Any, column: Any, value: Any, told: str
 ) -> Problem:
+    if pd.isna(row):
+        return 0, f"the table fails the check {told}"
     line = int(row) + (0 if index.name == LINE else 2)
-    shown = "" if pd.isna(value) else f"{str(value)[:MAX_SHOWN]!r} "
+    shown = "" if pd.isna(value) else f"{_shown(value)!r} "
     return line, f"row {line}, column {column}: {shown}{told}"
+
+
+def _shown(value: Any) -> str:
+    """Return the value much as the file has it: 957, though it was read as 957.0."""
+    text = f"{value:.15g}" if isinstance(value, float) else str(value)
+    return text[:MAX_SHOWN]

@@ -46,7 +46,6 @@ def read_delimited(
         keep_default_na=False,
         na_values=[""],
         low_memory=False,
-        float_precision="round_trip",
         encoding="utf-8-sig",
     )
     if len(frame) != len(lines):
@@ -69,7 +68,7 @@ def _read_renamed(
 
 def first_fields(path: Path, separator: str = ",") -> list[str]:
     """Return the fields of the first record; none where the file is empty."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         return next(csv.reader(_text_lines(file), delimiter=separator), [])
 
 
@@ -79,7 +78,7 @@ def _row_lines(
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
             records = _records(file, separator, quoting)
-            width = len(names) if names is not None else len(next(records, (1, []))[1])
+            width = len(names) if names is not None else _header_width(records)
             return [_checked(line, fields, width) for line, fields in records]
         except UnicodeDecodeError:
             raise ValueError(_where_not_utf8(path)) from None
@@ -103,9 +102,15 @@ def _text_lines(file: Iterator[str]) -> Iterator[str]:
         yield line
 
 
+def _header_width(records: Iterator[tuple[int, list[str]]]) -> int:
+    for _, fields in records:
+        return len(fields)
+    raise ValueError("is empty")
+
+
 def _checked(line: int, fields: Sequence[str], width: int) -> int:
     if len(fields) != width:
-        raise ValueError(f"row {line} has {len(fields)} fields, not {width}")
+        raise ValueError(f"row {line} has {len(fields)} field(s), not {width}")
     return line
 
 

@@ -13,9 +13,11 @@ from _bentoml_sdk import Service
 from bentoml.models import BentoModel
 from bentoml.validators import ContentType
 
+from ekiben import __version__
 from ekiben.errors import InvalidSettings
 from ekiben.schemas.base import Row
 from ekiben.serving.application import Route, build_application
+from ekiben.serving.openapi import openapi_document
 from ekiben.serving.plan import Plan
 from ekiben.serving.worker import Worker
 
@@ -57,6 +59,14 @@ class EkibenService(Service[Any]):
     def worker(self) -> Worker:
         """What this process answers with; made at first use, loads nothing yet."""
         return self.plan.make_worker()
+
+    @property
+    def openapi_spec(self) -> Any:
+        """Our own document: BentoML's generator knows neither 3.1 nor our routes.
+
+        A build writes it into the Bento.
+        """
+        return openapi_document(self.plan.use_cases, __version__)
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return BentoML's application inside our edge."""

@@ -118,7 +118,7 @@ def client_gone(receive: Receive) -> Callable[[], bool]:
     uvicorn knows it without our waiting for a message: its request cycle, of which
     *receive* is a method, keeps a flag. Where there is no such flag, nobody leaves.
     """
-    cycle = getattr(receive, "__self__", None)
+    cycle: Any = getattr(receive, "__self__", None)
     if hasattr(cycle, "disconnected"):
         return lambda: bool(cycle.disconnected)
     return lambda: False

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from ekiben.errors import EkibenError, NotReady
 from ekiben.predictor import Predictor, load_predictor
@@ -150,4 +151,4 @@ def warm_up(predictor: Predictor, cost: Cost) -> None:
     for count in WARM_UP_ROWS:
         rows = [examples[number % len(examples)] for number in range(count)]
         for _ in range(3):
-            cost.time(count, lambda rows=rows: predictor.predict(rows))
+            cost.time(count, partial(predictor.predict, rows))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from uuid_utils import uuid7
@@ -52,7 +53,7 @@ class Worker:
         self.dispatchers = {
             use_case.name: Dispatcher(
                 use_case.name,
-                lambda name=use_case.name: self.roster.predictor(name),  # type: ignore[misc]
+                partial(self.roster.predictor, use_case.name),
                 executor,
                 queue_rows=self.settings.queue_rows,
                 batch_rows=self.settings.batch_rows,

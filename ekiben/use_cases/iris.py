@@ -62,10 +62,10 @@ def answer(probabilities: Floats, _decision: Decision) -> list[Fields]:
     return [
         {
             "species": SPECIES[best],
-            "probabilities": dict(zip(SPECIES, row, strict=True)),
-            "log_probabilities": dict(zip(SPECIES, logs, strict=True)),
+            "probabilities": {"setosa": a, "versicolor": b, "virginica": c},
+            "log_probabilities": {"setosa": x, "versicolor": y, "virginica": z},
         }
-        for best, row, logs in zip(
+        for best, (a, b, c), (x, y, z) in zip(
             probabilities.argmax(axis=1).tolist(),
             probabilities.tolist(),
             logarithms.tolist(),

@@ -1,5 +1,7 @@
 """What a use case is: one value that says all that differs between one model and the next."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -87,3 +89,10 @@ class UseCase:
         """Rows as a client would send them, from the row's schema."""
         found: list[dict[str, Any]] = self.row.model_json_schema()["examples"]
         return found
+
+    @property
+    def schema_sha256(self) -> str:
+        """Digest of what a client must know: the JSON schemas of row and prediction."""
+        schemas = [self.row.model_json_schema(), self.prediction.model_json_schema()]
+        canonical = json.dumps(schemas, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

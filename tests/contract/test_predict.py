@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 
 import httpx
 import pytest
-from ekiben.use_cases.catalog import USE_CASES
 
 from ekiben.predictor import load_predictor, same
 from ekiben.registry.aliases import Production
 from ekiben.registry.store import Store
+from ekiben.use_cases.catalog import USE_CASES
 from ekiben.use_cases.use_case import UseCase
 
 pytestmark = pytest.mark.server

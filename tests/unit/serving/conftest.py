@@ -22,7 +22,7 @@ from ekiben.schemas.model_card import (
 from ekiben.schemas.spam import Message, SpamPrediction
 from ekiben.schemas.topics import Project, TopicPrediction
 from ekiben.schemas.turnover import Employee, TurnoverPrediction
-from ekiben.serving.read_api import Served
+from ekiben.serving.roster import Served
 from ekiben.use_cases.use_case import Encoding, UseCase
 
 SCHEMAS: tuple[tuple[str, type[Row], type[Prediction]], ...] = (

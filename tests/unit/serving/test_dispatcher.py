@@ -173,7 +173,7 @@ def test_rows_of_a_client_that_left_never_reach_the_model(make: Make) -> None:
     model = Doubler()
     dispatcher = make(model)
 
-    async def clients() -> list[Any]:
+    async def clients() -> Any:
         return await asyncio.gather(
             dispatcher.submit(numbers(1), seconds=5, gone=lambda: True),
             dispatcher.submit(numbers(2), seconds=5),
