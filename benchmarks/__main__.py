@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,6 +109,8 @@ def read(path: Path) -> tuple[Results, dict[str, str]]:
 def main() -> int:
     """Measure or read, show, check; return the exit code."""
     options = arguments()
+    # Asked to end, leave no server behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     notes = Console(stderr=True)
     if options.saved:
         results, facts = read(options.saved)

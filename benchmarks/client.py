@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+SETTLE_SECONDS = 0.3
+
 
 @dataclass
 class Tally:
@@ -68,16 +70,23 @@ async def exchange(
 
 
 async def connection(
-    url: str, requests: Iterator[bytes], end: float, tally: Tally
+    url: str, requests: Iterator[bytes], seconds: float, tally: Tally
 ) -> None:
-    """Ask one request after the other until *end*; a broken connection is made anew."""
+    """Ask one request after the other; a broken connection is made anew.
+
+    The first request waits until the server has had time to accept every connection:
+    see post.lua.
+    """
     parts = urlsplit(url)
+    start = time.perf_counter() + SETTLE_SECONDS
+    end = start + seconds
     while time.perf_counter() < end:
         try:
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-            while (start := time.perf_counter()) < end:
+            await asyncio.sleep(start - time.perf_counter())
+            while (asked := time.perf_counter()) < end:
                 status = await exchange(reader, writer, next(requests))
-                tally.latencies.append(time.perf_counter() - start)
+                tally.latencies.append(time.perf_counter() - asked)
                 tally.non_2xx += not 200 <= status < 300
             writer.close()
         except (OSError, EOFError):
@@ -91,10 +100,9 @@ async def run(
     """Keep *connections* busy for *seconds*."""
     tally = Tally()
     turn = itertools.cycle(http_requests(url, bodies))
-    end = time.perf_counter() + seconds
-    await asyncio.gather(
-        *(connection(url, turn, end, tally) for _ in range(connections))
-    )
+    async with asyncio.TaskGroup() as group:
+        for _ in range(connections):
+            group.create_task(connection(url, turn, seconds, tally))
     return tally
 
 
@@ -104,7 +112,8 @@ def main() -> None:
     bodies = Path(file).read_bytes().splitlines()
     start = time.perf_counter()
     tally = uvloop.run(run(url, bodies, int(connections), float(seconds)))
-    print(json.dumps(tally.report(time.perf_counter() - start)))
+    taken = time.perf_counter() - start - SETTLE_SECONDS
+    print(json.dumps(tally.report(taken)))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def command(url: str, bodies: Path, connections: int, seconds: float) -> list[st
     length = f"-d{max(1, round(seconds))}s"
     return [
         *("wrk", "-t1", f"-c{connections}", length, "--timeout", "10s"),
-        *("-s", str(SCRIPT), url, "--", str(bodies)),
+        *("-s", str(SCRIPT), url, "--", str(bodies), str(connections)),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -11,9 +12,6 @@ from benchmarks.targets import EKIBEN, Verdict
 
 TITLES = {server.name: server.title for server in SERVERS}
 COLUMNS = (
-    "use case",
-    "rows",
-    "connections",
     "server",
     "req/s",
     "p50 ms",
@@ -22,28 +20,31 @@ COLUMNS = (
     "Ekiben answers",
     "MiB",
 )
-WORDS = 4
-"""How many of the columns hold words, not figures to compare."""
+PLAIN_WIDTH = 100
+"""Columns of a table that goes into a file or a pipe."""
 
 
-def lines(results: Results) -> Iterator[tuple[str, ...]]:
-    """Return the table's lines, a case's servers together."""
-    for case in results.cases:
-        for server in results.servers:
-            if results.of(server, case):
-                yield line(results, server, case)
+def title(case: Case) -> str:
+    """Return a case in words."""
+    rows = "1 row" if case.rows == 1 else f"{case.rows} rows"
+    plural = "" if case.connections == 1 else "s"
+    return f"{case.use_case}, {rows}, {case.connections} connection{plural}"
+
+
+def lines(results: Results, case: Case) -> Iterator[tuple[str, ...]]:
+    """Return the table's lines of one case, one a server."""
+    for server in results.servers:
+        if results.of(server, case):
+            yield line(results, server, case)
 
 
 def line(results: Results, server: str, case: Case) -> tuple[str, ...]:
     """Return one server's figures under one case: medians over the repeats."""
     return (
-        case.use_case,
-        str(case.rows),
-        str(case.connections),
         TITLES.get(server, server),
-        _median(results, server, case, "req_s", "{:,.0f}"),
-        _median(results, server, case, "p50_ms", "{:.2f}"),
-        _median(results, server, case, "p99_ms", "{:.2f}"),
+        _median(results, server, case, "req_s"),
+        _median(results, server, case, "p50_ms"),
+        _median(results, server, case, "p99_ms"),
         str(results.failures(server, case)),
         "" if server == EKIBEN else times(results.find_ratio(EKIBEN, server, case)),
         f"{results.memory_mib(server):,.0f}",
@@ -57,24 +58,26 @@ def times(ratio: Spread | None) -> str:
     return f"{ratio.median:.1f}x ({ratio.low:.1f}-{ratio.high:.1f})"
 
 
-def _median(
-    results: Results, server: str, case: Case, figure: Figure, pattern: str
-) -> str:
+def _median(results: Results, server: str, case: Case, figure: Figure) -> str:
     found = results.find(server, case, figure)
-    return "-" if found is None else pattern.format(found.median)
+    if found is None:
+        return "-"
+    # Three digits are all that a shared machine gives.
+    return f"{found.median:.2f}" if found.median < 10 else f"{found.median:,.0f}"
 
 
 def show(console: Console, results: Results, facts: str) -> None:
-    """Print the table of all cases; a line under each case."""
-    table = Table(title="Medians over the repeats", caption=facts)
+    """Print the table of all cases, each under its title."""
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    table = Table(box=SIMPLE, pad_edge=False, caption=facts)
     for number, name in enumerate(COLUMNS):
-        table.add_column(name, justify="left" if number < WORDS else "right")
-    before: tuple[str, ...] = ()
-    for one in lines(results):
-        if before and one[:3] != before[:3]:
-            table.add_section()
-        table.add_row(*one)
-        before = one
+        table.add_column(name, justify="right" if number else "left")
+    for case in results.cases:
+        table.add_row(title(case), style="bold")
+        for one in lines(results, case):
+            table.add_row(*one)
+        table.add_section()
     console.print(table)
 
 
@@ -90,7 +93,13 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
 
 
 def markdown(results: Results, facts: str) -> str:
-    """Return the table of all cases as Markdown, the facts of the machine under it."""
-    rule = ["---"] * WORDS + ["---:"] * (len(COLUMNS) - WORDS)
-    rows = [COLUMNS, rule, *lines(results)]
-    return "\n".join(["| " + " | ".join(row) + " |" for row in rows] + ["", facts, ""])
+    """Return a table per case as Markdown, the facts of the machine under them."""
+    parts = [_markdown_table(results, case) for case in results.cases]
+    return "\n\n".join([*parts, facts]) + "\n"
+
+
+def _markdown_table(results: Results, case: Case) -> str:
+    rule = ["---"] + ["---:"] * (len(COLUMNS) - 1)
+    rows = ["| " + " | ".join(row) + " |" for row in (COLUMNS, rule)]
+    rows += ["| " + " | ".join(row) + " |" for row in lines(results, case)]
+    return "\n".join([f"**{title(case)}**", "", *rows])

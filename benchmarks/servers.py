@@ -23,7 +23,7 @@ STOP_SECONDS = 20.0
 MEBIBYTE = 1024 * 1024
 
 BENTOML = ("-m", "bentoml", "serve")
-UVICORN = ("-m", "uvicorn", "--no-access-log", "--log-level", "warning")
+UVICORN = ("-m", "uvicorn", "--factory", "--no-access-log", "--log-level", "warning")
 IN_C = ("--loop", "uvloop", "--http", "httptools")
 
 
@@ -46,23 +46,23 @@ SERVERS = (
     Server("ekiben", "Ekiben", (*BENTOML, "service:Ekiben")),
     Server(
         "bento-path",
-        "Ekiben, BentoML's own path",
+        "Ekiben via BentoML",
         (*BENTOML, "service:Ekiben"),
         {"EKIBEN_FAST_ROUTE": "false"},
     ),
     Server(
         "tuned",
-        "FastAPI, tuned",
-        (*UVICORN, *IN_C, "benchmarks.baselines.tuned:app"),
+        "FastAPI tuned",
+        (*UVICORN, *IN_C, "benchmarks.baselines.tuned:make_app"),
     ),
     Server(
         "tutorial",
-        "FastAPI, as in tutorials",
-        (*UVICORN, "benchmarks.baselines.tutorial:app"),
+        "FastAPI tutorial",
+        (*UVICORN, "benchmarks.baselines.tutorial:make_app"),
     ),
     Server(
         "stock",
-        "BentoML as it comes",
+        "BentoML as it is",
         (*BENTOML, "benchmarks.baselines.stock:Stock"),
     ),
 )

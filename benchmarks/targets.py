@@ -26,8 +26,9 @@ class Ratio:
 
 
 RATIOS = (
-    # A tutorial's frame per request and second model call cost about the same everywhere;
-    # its forests and boosted trees also start their threads anew for every request.
+    # A frame per request and a second model call cost about the same everywhere. The
+    # wrappers of boosted trees and forests add to it: they check, convert and, in the
+    # forest, start threads and ask tree after tree from Python, all for a single row.
     Ratio("tutorial", 4, ("iris", "spam", "topics")),
     Ratio("tutorial", 20, ("turnover",)),
     Ratio("tutorial", 40, ("fraud",)),

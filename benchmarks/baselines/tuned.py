@@ -48,18 +48,18 @@ def endpoint(promoted: Promoted) -> Callable[..., Any]:
     return predict
 
 
-sklearn.set_config(assume_finite=True, skip_parameter_validation=True)
-app = FastAPI()
+def make_app() -> FastAPI:
+    """Make the application, models loaded."""
+    sklearn.set_config(assume_finite=True, skip_parameter_validation=True)
+    app = FastAPI()
+    for one in load_checked(answer, in_one_thread):
+        path = f"/v1/{one.use_case.name}/predict"
+        app.post(path, response_model=None)(endpoint(one))
 
-for one in load_checked(answer, in_one_thread):
-    path = f"/v1/{one.use_case.name}/predict"
-    app.post(path, response_model=None)(endpoint(one))
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        return Response("ready")
 
-gc.collect()
-gc.freeze()
-
-
-@app.get("/readyz")
-async def readyz() -> Response:
-    """Answer once the models are loaded."""
-    return Response("ready")
+    gc.collect()
+    gc.freeze()
+    return app

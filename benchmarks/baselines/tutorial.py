@@ -2,10 +2,10 @@
 
 What was chosen, and why: a pydantic request and a `response_model`, `def` endpoints
 (FastAPI moves them to its thread pool, as its documentation advises for blocking work),
-one pandas frame a request, `predict` and `predict_proba`, threads and settings of the
-estimators as they were trained. In its favour: no access log, the categories are coded
-by pandas at once and not by a second encoder, uvloop and httptools are there for
-uvicorn to find, and no ids are made.
+one pandas frame a request, `predict` and then `predict_proba`, the estimators just as
+they were saved: the forest starts its threads for every call. In its favour: LightGBM
+was saved with one thread, no access log, uvloop and httptools are there for uvicorn to
+find, and no ids are made.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,16 +57,17 @@ def endpoint(promoted: Promoted) -> Callable[..., Any]:
     return predict
 
 
-app = FastAPI()
+def make_app() -> FastAPI:
+    """Make the application, models loaded."""
+    app = FastAPI()
+    for one in load_checked(answer):
+        app.post(
+            f"/v1/{one.use_case.name}/predict",
+            response_model=list[response_model(one)],  # type: ignore[misc]
+        )(endpoint(one))
 
-for one in load_checked(answer):
-    app.post(
-        f"/v1/{one.use_case.name}/predict",
-        response_model=list[response_model(one)],  # type: ignore[misc]
-    )(endpoint(one))
+    @app.get("/readyz")
+    def readyz() -> str:
+        return "ready"
 
-
-@app.get("/readyz")
-def readyz() -> str:
-    """Answer once the models are loaded."""
-    return "ready"
+    return app
