@@ -48,7 +48,9 @@ def real_data(data_dir: Path | None) -> Path:
 @pytest.fixture(scope="session")
 def data_settings(data_dir: Path | None) -> dict[str, str]:
     """The settings that say which tables to train on: the real ones where they are given."""
-    return {"EKIBEN_DATA_DIR": str(data_dir)} if data_dir else {"EKIBEN_OFFLINE": "true"}
+    return (
+        {"EKIBEN_DATA_DIR": str(data_dir)} if data_dir else {"EKIBEN_OFFLINE": "true"}
+    )
 
 
 @pytest.fixture(scope="session")
