@@ -30,9 +30,9 @@ class Trainings:
         return frame.iloc[split(labels, np.random.default_rng(SEED)).test]
 
     def test_rows(self, name: str, most: int = 300) -> list[dict[str, Any]]:
-        """Return unseen rows as a client would send them."""
-        encoding = self.predictor(name).use_case.encoding
-        return encoding.rows_of(self.test_part(name).iloc[:most])
+        """Return unseen rows from all over the table, as a client would send them."""
+        encoding, part = self.predictor(name).use_case.encoding, self.test_part(name)
+        return encoding.rows_of(part.iloc[:: -(-len(part) // most)])
 
 
 def probabilities(answers: list[Fields]) -> list[float]:
