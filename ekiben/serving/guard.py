@@ -12,6 +12,7 @@ from ekiben.serving import metrics
 from ekiben.serving.edge import (
     App,
     Disconnected,
+    Message,
     Receive,
     Refused,
     Scope,
@@ -32,6 +33,7 @@ from ekiben.serving.worker import Worker
 log = logging.getLogger(__name__)
 
 METRICS_PATH = b"/metrics"
+NO_ROUTE = REFUSALS["not_found"].detail
 
 
 class Guard:
@@ -76,7 +78,7 @@ class Guard:
             return
         if scope["method"] != "POST":
             await self._refuse(
-                send, route.use_case, identity, "method_not_allowed", "use POST",
+                send, route.use_case, identity, "method_not_allowed", "Use POST.",
                 {"Allow": "POST"},
             )  # fmt: skip
             return
@@ -105,14 +107,30 @@ class Guard:
     async def _other(
         self, scope: Scope, receive: Receive, send: Send, path: bytes, identity: str
     ) -> None:
+        """Let the application behind answer a path that is no predict route."""
         if path == METRICS_PATH and scope["method"] in ("GET", "HEAD"):
-            await self._bento(scope, receive, send)
+            application = self._bento
+        elif path == METRICS_PATH:
+            allow = {"Allow": "GET, HEAD"}
+            await self._refuse(
+                send, "", identity, "method_not_allowed", "Use GET.", allow
+            )
+            return
         elif b"%" in path:
             # No route has a character that needs escaping: %2e and %2f only hide.
-            await self._refuse(send, "", identity, "not_found", "no such route")
+            await self._refuse(send, "", identity, "not_found", NO_ROUTE)
+            return
         else:
-            scope.setdefault("state", {})["request_id"] = identity
-            await self._pages(scope, receive, send)
+            application = self._pages
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                identified = (b"x-request-id", identity.encode())
+                message["headers"] = [*message["headers"], identified]
+            await send(message)
+
+        scope.setdefault("state", {})["request_id"] = identity
+        await application(scope, receive, send_with_id)
 
     async def _refuse(
         self,
