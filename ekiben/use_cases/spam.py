@@ -12,7 +12,7 @@ test part; microseconds per row of a batch of 32 with scikit-learn / with the sc
     char 2-5                        0.948  0.993  233 /   -
     hashed words, 1-2 grams         0.897  0.986   47 /   -
 
-Microseconds of the scorer against `predict_proba`: FIGURES.
+Microseconds, `predict_proba` -> scorer: one row 1,085 -> 14, 32 rows 1,945 -> 555.
 """
 
 from typing import Any
