@@ -1,7 +1,7 @@
 """Turnover: whether an employee leaves; gradient boosting with native categories.
 
-Small trees, smoothed: ROC AUC 0.987 over six splits of the public table, 0.985 with
-LightGBM's defaults.
+Small trees, smoothed: a little better than LightGBM's defaults. ROC AUC over eight
+seeds of the split of the public table: 0.986 on average, 0.982 to 0.991.
 
 Microseconds, `predict_proba` -> scorer: one row 737 -> 30, 32 rows 886 -> 150.
 """
