@@ -12,6 +12,7 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from ekiben.use_cases.booster import positive_scorer
 from ekiben.use_cases.use_case import Floats, Scorer
 
 HEAD = """tree
@@ -34,10 +35,10 @@ LESS_OR_EQUAL = 2
 
 def forest_scorer(forest: Any) -> Scorer:
     """Make the scorer of a forest of two classes."""
-    booster = lightgbm.Booster(model_str=_as_lightgbm(forest))
+    ask = positive_scorer(lightgbm.Booster(model_str=_as_lightgbm(forest)))
 
     def score(features: Floats) -> Floats:
-        positive = booster.predict(features.astype(np.float32), num_threads=1)
+        positive = ask(features.astype(np.float32))
         return np.column_stack((1.0 - positive, positive))
 
     return score

@@ -61,28 +61,37 @@ def _two_classes(vectorizer: Any, regression: Any) -> Scorer:
 def _many_classes(vectorizer: Any, regression: Any) -> Scorer:
     analyze, places = vectorizer.build_analyzer(), vectorizer.vocabulary_
     squares = vectorizer.idf_**2
-    weights = np.ascontiguousarray(vectorizer.idf_[:, None] * regression.coef_.T)
+    weights = vectorizer.idf_ * regression.coef_
     intercepts = regression.intercept_
 
-    def decision(text: str) -> Floats:
-        known = {
-            places[term]: 1.0 + math.log(count)
-            for term, count in Counter(analyze(text)).items()
-            if term in places
-        }
-        if not known:
-            return np.zeros(len(intercepts))
-        at, factors = list(known), np.array(list(known.values()))
-        total: Floats = factors @ weights[at]
-        return total / math.sqrt((factors * factors) @ squares[at])
-
     def score(texts: Sequence[str]) -> Floats:
-        decisions = np.array([decision(text) for text in texts]) + intercepts
-        odds = np.exp(decisions - decisions.max(axis=1, keepdims=True))
-        shares: Floats = odds / odds.sum(axis=1, keepdims=True)
-        return shares
+        rows: list[int] = []
+        terms: list[int] = []
+        factors: list[float] = []
+        for row, text in enumerate(texts):
+            for term, count in Counter(analyze(text)).items():
+                if term in places:
+                    rows.append(row)
+                    terms.append(places[term])
+                    factors.append(1.0 + math.log(count) if count > 1 else 1.0)
+        factor, at = np.array(factors), np.array(terms, dtype=np.intp)
+        of = np.array(rows, dtype=np.intp)
+        decisions = np.empty((len(texts), len(intercepts)))
+        length = np.bincount(of, factor * factor * squares[at], len(texts))
+        length[length == 0.0] = 1.0  # no known term: the intercepts decide
+        for number, weight in enumerate(weights):
+            decisions[:, number] = np.bincount(of, factor * weight[at], len(texts))
+        decisions /= np.sqrt(length)[:, None]
+        decisions += intercepts
+        return _softmax(decisions)
 
     return score
+
+
+def _softmax(decisions: Floats) -> Floats:
+    odds = np.exp(decisions - decisions.max(axis=1, keepdims=True))
+    shares: Floats = odds / odds.sum(axis=1, keepdims=True)
+    return shares
 
 
 def length_bands(texts: "pd.Series[str]", ends: Sequence[int]) -> "pd.Series[Any]":

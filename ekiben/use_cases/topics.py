@@ -1,8 +1,10 @@
 """Topics: the topic of a machine-learning project; TF-IDF of words, logistic regression.
 
 Single words without English stop words did as well on five splits of the public file
-as pairs of words or characters. Microseconds of the scorer against `predict_proba`:
-FIGURES.
+as pairs of words or characters. Weighted F1 over eight seeds of the split: 0.854 on
+average, 0.788 to 0.883; with 153 validation rows the abstain threshold is a guess.
+
+Microseconds, `predict_proba` -> scorer: one row 1,127 -> 60, 32 rows 2,017 -> 800.
 """
 
 from typing import Any

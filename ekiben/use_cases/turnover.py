@@ -1,7 +1,9 @@
 """Turnover: whether an employee leaves; gradient boosting with native categories.
 
-Small trees, smoothed: ROC AUC 0.987 over six splits of the public table, 0.985 with
-LightGBM's defaults. Microseconds of the scorer against `predict_proba`: FIGURES.
+Small trees, smoothed: a little better than LightGBM's defaults. ROC AUC over eight
+seeds of the split of the public table: 0.986 on average, 0.982 to 0.991.
+
+Microseconds, `predict_proba` -> scorer: one row 737 -> 30, 32 rows 886 -> 150.
 """
 
 from typing import Any, get_args
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from ekiben.datasets.turnover import TURNOVER as DATASET
 from ekiben.schemas.turnover import Department, Employee, Salary, TurnoverPrediction
 from ekiben.use_cases.binary import as_stated, best_f1_threshold, flag_answers
+from ekiben.use_cases.booster import positive_scorer
 from ekiben.use_cases.encoding import NumericColumns
 from ekiben.use_cases.use_case import Decision, Estimator, Floats, Scorer, UseCase
 
@@ -44,10 +47,10 @@ def build(seed: int) -> Estimator:
 
 def scorer(classifier: Any) -> Scorer:
     """Ask the booster directly."""
-    booster = classifier.booster_
+    ask = positive_scorer(classifier.booster_)
 
     def score(features: Floats) -> Floats:
-        positive = booster.predict(features, num_threads=1)
+        positive = ask(features)
         return np.column_stack((1.0 - positive, positive))
 
     return score

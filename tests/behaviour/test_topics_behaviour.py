@@ -12,7 +12,7 @@ PLAIN = {
     "Question answering with BERT language models on text": "natural-language-processing",
     "Real-time object detection on images and video": "computer-vision",
     "Image segmentation with convolutional networks": "computer-vision",
-    "Deploy and monitor machine learning models in production": "mlops",
+    "Model deployment with Docker, monitoring and serving on Kubernetes": "mlops",
 }
 
 

@@ -47,15 +47,18 @@ def test_plain_cases_are_right(predictor: Predictor) -> None:
     assert worn_out["leaves"] is True
 
 
-def test_less_satisfied_people_do_not_leave_less_on_average(
-    predictor: Predictor, trainings: Trainings
+@pytest.mark.parametrize("satisfaction", [0.1, 0.4])
+def test_dissatisfied_people_leave_more_than_content_ones_on_average(
+    predictor: Predictor, trainings: Trainings, satisfaction: float
 ) -> None:
     rows = trainings.test_rows("turnover")
-    less = [
-        row | {"satisfaction_level": row["satisfaction_level"] * 0.25} for row in rows
-    ]
 
-    assert mean(predictor, less) >= mean(predictor, rows)
+    dissatisfied, content = (
+        mean(predictor, [row | {"satisfaction_level": level} for row in rows])
+        for level in (satisfaction, 0.6)
+    )
+
+    assert dissatisfied > content
 
 
 def test_better_paid_people_do_not_leave_more_on_average(

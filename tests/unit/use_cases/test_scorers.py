@@ -59,6 +59,15 @@ def test_any_text_is_scored_as_predict_proba_does(classes: int, text: str) -> No
     assert np.abs(scored - pipeline.predict_proba(batch)).max() <= 1e-12
 
 
+@pytest.mark.parametrize("classes", LINEAR)
+def test_texts_without_any_known_term_are_scored(classes: int) -> None:
+    pipeline, batch = LINEAR[classes], ["?", "unheard"]
+
+    scored = linear_text_scorer(pipeline)(batch)
+
+    assert np.abs(scored - pipeline.predict_proba(batch)).max() <= 1e-12
+
+
 @pytest.mark.parametrize(
     "vectorizer",
     [TfidfVectorizer(), TfidfVectorizer(sublinear_tf=True, norm="l1")],
