@@ -132,11 +132,11 @@ def main() -> int:
         results, facts = read(options.saved)
     else:
         if client_name() != "wrk":
-            notes.print(INSTALL_WRK)
+            notes.print(INSTALL_WRK, soft_wrap=True)
         try:
             results, facts = measure(options, notes), machine.facts()
         except (EkibenError, httpx.HTTPError) as error:
-            notes.print(str(error), markup=False)
+            notes.print(str(error), markup=False, soft_wrap=True)
             return 1
         save(options.json, results, facts)
     judged = verdicts(results, tuple(options.use_case))
