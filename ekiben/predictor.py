@@ -30,7 +30,7 @@ class Predictor:
         cls, use_case: UseCase, estimator: Any, decision: Decision, tag: str = ""
     ) -> "Predictor":
         """Make the predictor of a fitted *estimator*."""
-        return cls(use_case, use_case.scorer(estimator), decision, tag)
+        return cls(use_case, scorer_of(use_case, estimator), decision, tag)
 
     def probabilities(self, encoded: Any, rows: int) -> Floats:
         """Return the model's probabilities, (rows, classes), before any correction.
@@ -56,6 +56,24 @@ class Predictor:
     def predict_raw(self, rows: Sequence[dict[str, Any]]) -> list[Fields]:
         """Answer rows as a client would send them; for golden rows and tests."""
         return self.predict([self.use_case.row.model_validate(row) for row in rows])
+
+
+def scorer_of(use_case: UseCase, estimator: Any) -> Scorer:
+    """Return the scorer of a fitted *estimator*, its columns in the order of `classes`.
+
+    scikit-learn sorts its classes; a use case may name them in any order.
+
+    Raises:
+        ValueError: the estimator learned other classes than the use case has.
+    """
+    score = use_case.scorer(estimator)
+    learned = list(estimator.classes_)
+    if sorted(learned) != sorted(use_case.classes):
+        raise ValueError(f"{use_case.name}: classes {learned}, not {use_case.classes}")
+    order = [learned.index(one) for one in use_case.classes]
+    if order == list(range(len(order))):
+        return score
+    return lambda encoded: score(encoded)[:, order]
 
 
 def load_predictor(

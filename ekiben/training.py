@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from ekiben.datasets import Table
 from ekiben.errors import InvalidTable
 from ekiben.evaluation import evaluate
-from ekiben.predictor import Predictor
+from ekiben.predictor import Predictor, scorer_of
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
 from ekiben.schemas.model_card import Evaluation, Golden, ModelCard
@@ -99,7 +99,7 @@ def fit(
     estimator = use_case.build(seed)
     estimator.fit(encode(table.frame.iloc[parts.train]), labels[parts.train])
     seconds = clock() - started
-    score = use_case.scorer(estimator)
+    score = scorer_of(use_case, estimator)
     decision = use_case.decide(
         labels[parts.validation],
         score(encode(table.frame.iloc[parts.validation])),

@@ -1,34 +1,75 @@
-"""Fixtures that several kinds of tests share."""
+"""Fixtures that tests of several kinds share."""
 
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 
+from ekiben.datasets import Table, load
+from ekiben.training import Trained, fit
+from ekiben.use_cases.catalog import get_use_case
+from tests.models import Trainings
 from tests.servers import PROJECT, Server, environment, serve
 
+hypothesis.settings.register_profile(
+    "ekiben",
+    deadline=None,  # a busy machine is no failure
+    max_examples=50,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("ekiben")
+
 
 @pytest.fixture(scope="session")
-def data_settings() -> dict[str, str]:
-    """The settings that say which tables to train on: the real ones where they are given."""
-    folder = os.environ.get("EKIBEN_DATA_DIR")
-    return {"EKIBEN_DATA_DIR": folder} if folder else {"EKIBEN_OFFLINE": "true"}
+def data_dir() -> Path | None:
+    """The folder of the public files; None: the samples are used."""
+    named = os.environ.get("EKIBEN_DATA_DIR")
+    return Path(named) if named else None
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder with the public files; without it a test skips, but never in CI."""
-    folder = os.environ.get("EKIBEN_DATA_DIR")
-    if folder:
-        return Path(folder)
+def real_data(data_dir: Path | None) -> Path:
+    """The folder of the public files; without it a test skips, but never in CI."""
+    if data_dir:
+        return data_dir
     reason = "EKIBEN_DATA_DIR does not say where the public data files are"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def data_settings(data_dir: Path | None) -> dict[str, str]:
+    """The settings that say which tables to train on: the real ones where they are given."""
+    return (
+        {"EKIBEN_DATA_DIR": str(data_dir)} if data_dir else {"EKIBEN_OFFLINE": "true"}
+    )
+
+
+@pytest.fixture(scope="session")
+def trainings(
+    data_dir: Path | None, tmp_path_factory: pytest.TempPathFactory
+) -> Trainings:
+    """Every use case, loaded and trained when first asked for, once per session."""
+    downloads = tmp_path_factory.mktemp("downloads")
+
+    @cache
+    def table(name: str) -> Table:
+        dataset = get_use_case(name).dataset
+        return load(dataset, data_dir=data_dir, cache=downloads, offline=True)
+
+    @cache
+    def trained(name: str) -> Trained:
+        return fit(get_use_case(name), table(name), clock=time.perf_counter)
+
+    return Trainings(table, trained)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +79,7 @@ def home(
     """A BENTOML_HOME with a promoted version of every use case, made once per session."""
     path = tmp_path_factory.mktemp("bentoml")
     subprocess.run(
-        [sys.executable, "-m", "ekiben", "train", "--promote"],
+        [sys.executable, "train.py", "--promote"],
         cwd=PROJECT,
         env=environment(path, data_settings),
         check=True,

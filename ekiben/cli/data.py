@@ -11,15 +11,11 @@ from rich.table import Table
 
 from ekiben.datasets import Dataset, choose, load
 from ekiben.datasets.downloads import fetch as download
-from ekiben.datasets.fraud import FRAUD
-from ekiben.datasets.iris import IRIS
-from ekiben.datasets.spam import SPAM
-from ekiben.datasets.topics import TOPICS
-from ekiben.datasets.turnover import TURNOVER
 from ekiben.errors import DownloadFailed, InvalidTable, UnknownUseCase
 from ekiben.settings import Settings
+from ekiben.use_cases.catalog import USE_CASES
 
-DATASETS: tuple[Dataset, ...] = (IRIS, TURNOVER, FRAUD, SPAM, TOPICS)
+DATASETS: tuple[Dataset, ...] = tuple(one.dataset for one in USE_CASES)
 
 app = typer.Typer(
     invoke_without_command=True,

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from ekiben.cli.data import cache_of
 from ekiben.datasets import load
 from ekiben.errors import UnknownUseCase
 from ekiben.registry.aliases import Production
@@ -78,7 +79,7 @@ def _train(
         use_case.dataset,
         path=data,
         data_dir=settings.data_dir,
-        cache=settings.home / "ekiben" / "data",
+        cache=cache_of(settings),
         offline=settings.offline,
     )
     manifest = train_version(

@@ -18,7 +18,7 @@ from ekiben.errors import InvalidSettings
 from ekiben.schemas.base import Row
 from ekiben.serving.application import Route, build_application
 from ekiben.serving.openapi import openapi_document
-from ekiben.serving.plan import Plan
+from ekiben.serving.plan import Plan, one_line
 from ekiben.serving.worker import Worker
 
 P = TypeVar("P")
@@ -40,7 +40,8 @@ class EkibenService(Service[Any]):
         super().__attrs_post_init__()
         self.plan = self.inner.plan
         self.models.extend(BentoModel(tag) for tag in self.plan.pins.values())
-        self.routes = tuple(self._routes())
+        with one_line():
+            self.routes = tuple(self._routes())
 
     def _routes(self) -> typing.Iterator[Route]:
         declared = {api.route: api for api in self.apis.values()}

@@ -1,6 +1,7 @@
 """What this process is to serve: settings, use cases, and which tag each is answered by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,15 @@ from ekiben.settings import Settings
 from ekiben.use_cases.use_case import UseCase
 
 BENTO_FILE = "bento.yaml"
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """End the process with one line where what it was told cannot be done."""
+    try:
+        yield
+    except EkibenError as error:
+        raise SystemExit(f"ekiben: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -38,11 +48,9 @@ class Plan:
 
         *arguments* are BentoML's build arguments: use case to exact tag.
         """
-        try:
+        with one_line():
             settings = Settings.from_env()
             return cls.make(settings, Path(service_file), catalog, arguments)
-        except EkibenError as error:
-            raise SystemExit(f"ekiben: {error}") from None
 
     @classmethod
     def make(

@@ -57,7 +57,9 @@ def _counts(positive: Truths, probabilities: Floats) -> tuple[Floats, Any, Any]:
     not change the answer of a row that set the threshold.
     """
     distinct = np.unique(probabilities)
-    cuts = (distinct[1:] + distinct[:-1]) / 2 if len(distinct) > 1 else distinct
+    low, high = distinct[:-1], distinct[1:]
+    halfway = (low + high) / 2
+    cuts = np.where(halfway > low, halfway, high) if len(low) else distinct
     yes = np.sort(probabilities[positive])
     no = np.sort(probabilities[~positive])
     hits = len(yes) - np.searchsorted(yes, cuts)

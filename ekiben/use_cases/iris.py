@@ -32,7 +32,7 @@ SMALLEST = 1e-15
 
 def build(seed: int) -> Estimator:
     """Build the pipeline."""
-    tree = DecisionTreeClassifier(max_depth=3, min_samples_leaf=2, random_state=seed)
+    tree = DecisionTreeClassifier(max_depth=3, min_samples_leaf=3, random_state=seed)
     pipeline: Estimator = make_pipeline(MinMaxScaler(), tree)
     return pipeline
 
