@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -19,10 +20,22 @@ from benchmarks.results import Measurement, Results
 from benchmarks.servers import SERVERS
 from benchmarks.targets import verdicts
 from ekiben.errors import EkibenError
+from ekiben.registry.aliases import Production
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import USE_CASES
 
 DEFAULT_JSON = Path("var/bench.json")
+
+
+class NotPromoted(EkibenError):
+    """There is nothing to race with: no version is in production."""
+
+    def __init__(self, use_cases: Sequence[str]) -> None:
+        names = " ".join(use_cases)
+        super().__init__(
+            f"no version is in production for: {names}; "
+            f"run `python train.py {names} --promote`"
+        )
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -69,6 +82,9 @@ def measure(options: argparse.Namespace, console: Console) -> Results:
     """Run the race that *options* describe, with progress on a terminal."""
     settings = Settings.from_env()
     chosen = [one for one in USE_CASES if one.name in options.use_case]
+    promoted = Production.at(settings.home).all()
+    if missing := [one.name for one in chosen if one.name not in promoted]:
+        raise NotPromoted(missing)
     race = Race(
         servers=[one for one in SERVERS if one.name in options.server],
         rows={one.name: table_rows(one, settings, BODIES) for one in chosen},
@@ -116,11 +132,11 @@ def main() -> int:
         results, facts = read(options.saved)
     else:
         if client_name() != "wrk":
-            notes.print(INSTALL_WRK)
+            notes.print(INSTALL_WRK, soft_wrap=True)
         try:
             results, facts = measure(options, notes), machine.facts()
-        except EkibenError as error:
-            notes.print(str(error), markup=False)
+        except (EkibenError, httpx.HTTPError) as error:
+            notes.print(str(error), markup=False, soft_wrap=True)
             return 1
         save(options.json, results, facts)
     judged = verdicts(results, tuple(options.use_case))

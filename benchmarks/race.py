@@ -101,7 +101,9 @@ class Race:
         file.write_bytes(b"\n".join(bodies(self.rows[case.use_case], case.rows)))
         url = url_of(one, case.use_case)
         put(url, file, case.connections, WARM_UP_SECONDS, cpus)
+        one.await_rest()
         figures = put(url, file, case.connections, self.seconds, cpus)
+        one.await_rest()
         return Measurement(server.name, case, repeat, figures, one.memory_mib())
 
 

@@ -85,9 +85,11 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
     """Print the targets that were missed or not measured, and how many were met."""
     for one in verdicts:
         if one.met is False:
-            console.print(f"missed: {one.target} ({one.measured})", style="red")
+            console.print(
+                f"missed: {one.target} ({one.measured})", style="red", soft_wrap=True
+            )
         elif one.met is None:
-            console.print(f"not measured: {one.target}", style="dim")
+            console.print(f"not measured: {one.target}", style="dim", soft_wrap=True)
     met = sum(one.met is True for one in verdicts)
     console.print(f"{met} of {len(verdicts)} targets met")
 

@@ -20,6 +20,10 @@ from ekiben.errors import EkibenError
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
+REST_SECONDS = 30.0
+LOOK_SECONDS = 0.25
+RESTING_SHARE = 0.1
+"""Of one processor; what an idle server's timers take is less."""
 MEBIBYTE = 1024 * 1024
 
 BENTOML = ("-m", "bentoml", "serve")
@@ -81,8 +85,24 @@ class Running:
 
     def memory_mib(self) -> float:
         """Return the resident memory of its processes together, in MiB."""
-        tree = [self.process, *self.process.children(recursive=True)]
-        return sum(_resident(one) for one in tree) / MEBIBYTE
+        return sum(map(_resident, self._tree())) / MEBIBYTE
+
+    def await_rest(self) -> None:
+        """Wait until it does nothing any more, REST_SECONDS at most.
+
+        Requests whose client has left are still answered by most servers; a slow one
+        would carry them into the next measurement.
+        """
+        end = time.monotonic() + REST_SECONDS
+        worked = sum(map(_worked, self._tree()))
+        while time.monotonic() < end:
+            time.sleep(LOOK_SECONDS)
+            before, worked = worked, sum(map(_worked, self._tree()))
+            if worked - before < LOOK_SECONDS * RESTING_SHARE:
+                return
+
+    def _tree(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
 
 
 @contextmanager
@@ -159,3 +179,11 @@ def _resident(process: psutil.Process) -> int:
     except psutil.NoSuchProcess:
         return 0
     return memory
+
+
+def _worked(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.servers import ROOT, free_port
+from tests.servers import PROJECT, Server, free_port
 
 pytestmark = pytest.mark.server
 
@@ -18,7 +18,7 @@ def locust(host: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
             *("--users", "10", "--spawn-rate", "10", "--run-time", "4s"),
             *arguments,
         ],
-        cwd=ROOT,
+        cwd=PROJECT,
         capture_output=True,
         text=True,
         timeout=120,
@@ -26,10 +26,12 @@ def locust(host: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_every_profile_passes_and_leaves_a_report(server: str, tmp_path: Path) -> None:
+def test_every_profile_passes_and_leaves_a_report(
+    server: Server, tmp_path: Path
+) -> None:
     page = tmp_path / "load.html"
 
-    run = locust(server, "--html", str(page))
+    run = locust(server.url, "--html", str(page))
 
     assert run.returncode == 0, run.stdout + run.stderr
     assert page.stat().st_size > 0
