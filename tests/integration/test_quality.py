@@ -1,7 +1,6 @@
 """The figures that every use case must reach on the public files."""
 
 import time
-from pathlib import Path
 
 import pytest
 from sklearn.model_selection import cross_val_score
@@ -11,13 +10,11 @@ from ekiben.use_cases.catalog import USE_CASES
 from ekiben.use_cases.iris import IRIS
 from tests.models import Trainings
 
-pytestmark = [pytest.mark.models, pytest.mark.real_data]
-
-
-@pytest.fixture(autouse=True)
-def _public_files(data_dir: Path | None) -> None:
-    if data_dir is None:
-        pytest.skip("EKIBEN_DATA_DIR names no folder with the public files")
+pytestmark = [
+    pytest.mark.models,
+    pytest.mark.real_data,
+    pytest.mark.usefixtures("real_data"),
+]
 
 
 @pytest.mark.parametrize(
