@@ -262,6 +262,10 @@ def test_without_a_promoted_version_the_server_says_so_and_stays_red(
     assert card.status_code == 503
     assert (iris["ready"], iris["production"]) == (False, None)
     assert "Traceback" not in printed
+    lines = [json.loads(x) for x in printed.splitlines() if x.startswith("{")]
+    unpromoted = [one for one in lines if one["message"] == "no version promoted"]
+    assert [one["use_case"] for one in unpromoted] == NAMES
+    assert {one["level"] for one in unpromoted} == {"WARNING"}
 
 
 def test_a_damaged_version_is_refused_and_the_others_serve(
