@@ -55,15 +55,3 @@ def test_training_again_gives_the_same_version(name: str, trainings: Trainings) 
     assert again.evaluation == first.evaluation
     assert again.predictor.decision == first.predictor.decision
     assert again.golden == first.golden
-
-
-@pytest.mark.parametrize("name", [use_case.name for use_case in USE_CASES])
-def test_a_use_case_is_trained_and_evaluated_within_seconds(
-    name: str, trainings: Trainings
-) -> None:
-    use_case, table = trainings.predictor(name).use_case, trainings.table(name)
-
-    started = time.perf_counter()
-    fit(use_case, table, clock=time.perf_counter)
-
-    assert time.perf_counter() - started < 15
