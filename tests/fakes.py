@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ekiben.schemas.base import Row
+from ekiben.serving.cost import Cost
 
 
 class Number(Row):
@@ -28,6 +29,7 @@ class Doubler:
     ) -> None:
         self.tag = tag
         self.calls: list[list[float]] = []
+        self.cost = Cost()
         self._poison = poison
         self._seconds = seconds
 

@@ -34,6 +34,10 @@ class Model(Protocol):
     def tag(self) -> str:
         """The exact tag, name:version."""
 
+    @property
+    def cost(self) -> Cost:
+        """What its calls take."""
+
     def predict(self, rows: Sequence[Row]) -> list[Fields]:
         """Answer *rows*, one entry a row, in order."""
 
@@ -82,8 +86,8 @@ class Dispatcher:
         queue_rows: int,
         batch_rows: int,
     ) -> None:
-        self.cost = Cost()
         self._model = model
+        self._cost = Cost()
         self._executor = executor
         self._queue_rows = queue_rows
         self._batch_rows = batch_rows
@@ -119,7 +123,7 @@ class Dispatcher:
         """
         if self._waiting + len(rows) > self._queue_rows:
             self._refused.inc()
-            raise Overloaded(retry_after=self.cost.expected(self._waiting))
+            raise Overloaded(retry_after=self._cost.expected(self._waiting))
         loop = asyncio.get_running_loop()
         job = Job(rows, loop.time(), loop.create_future(), gone)
         job.timer = loop.call_later(seconds, self._expire, job)
@@ -154,7 +158,8 @@ class Dispatcher:
         self._queue_time.observe(asyncio.get_running_loop().time() - jobs[0].since)
         count = sum(len(job.rows) for job in jobs)
         self._batch_size.observe(count)
-        if self.cost.expected(count) <= INLINE_SECONDS:
+        self._cost = model.cost
+        if model.cost.expected(count) <= INLINE_SECONDS:
             self._settle(jobs, self._run(model, jobs, count), model.tag)
             self._again()
         else:
@@ -199,7 +204,7 @@ class Dispatcher:
 
     def _run(self, model: Model, jobs: list[Job], count: int) -> list[Outcome]:
         start = time.perf_counter()
-        outcomes = self.cost.time(count, lambda: self._answer(model, jobs))
+        outcomes = model.cost.time(count, lambda: self._answer(model, jobs))
         self._model_time.observe(time.perf_counter() - start)
         return outcomes
 

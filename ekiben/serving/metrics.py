@@ -41,6 +41,11 @@ dropped_requests = Counter(
     "Requests dropped before the model saw them.",
     ["use_case", "reason"],
 )
+swaps = Counter(
+    "ekiben_swaps",
+    "Versions taken up after a move of production: done or rejected.",
+    ["use_case", "result"],
+)
 failed_batches = Counter(
     "ekiben_failed_batches",
     "Model calls that failed; each is halved until the guilty request is alone.",

@@ -1,15 +1,18 @@
-"""The versions that a worker has loaded, and why a use case has none."""
+"""The versions that a worker has loaded, which of them answers, and why a use case has none."""
 
 import gc
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from threading import Lock
+from typing import Any
 
 from ekiben.errors import EkibenError, NotReady
 from ekiben.predictor import Predictor, load_predictor
 from ekiben.registry.store import Store
+from ekiben.schemas.base import Row
 from ekiben.schemas.model_card import ModelCard
 from ekiben.serving.cost import Cost
 from ekiben.use_cases.use_case import UseCase
@@ -21,12 +24,41 @@ WARM_UP_ROWS = (1, 8, 64, 512)
 
 @dataclass(frozen=True)
 class Choice:
-    """Which version production is, and what is known of the change to it."""
+    """Which version production is, and what is known of the change to it.
+
+    `effective` is when it starts to answer; `fallback` what answers while it cannot.
+    """
 
     tag: str
     digest: str | None = None
     previous: str | None = None
     since: datetime | None = None
+    effective: datetime | None = None
+    fallback: "Choice | None" = None
+
+    @property
+    def key(self) -> tuple[str, str | None, datetime | None]:
+        """What tells this move to the version from another."""
+        return self.tag, self.digest, self.effective
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A verified, warmed version in memory, and what its calls take."""
+
+    predictor: Predictor
+    card: ModelCard
+    digest: str
+    cost: Cost
+
+    @property
+    def tag(self) -> str:
+        """The exact tag."""
+        return self.predictor.tag
+
+    def predict(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Answer *rows*, one entry a row, in order."""
+        return self.predictor.predict(rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +78,21 @@ class Served:
         return self.card is not None
 
 
-class Roster:
-    """The loaded version of every served use case.
+@dataclass
+class _Seat:
+    """What one use case has: the version that answers, and those that are warm, by tag."""
 
-    *choose* names the version that is production, or None; it is the one place that
-    decides which tag is served.
+    served: Served
+    current: Loaded | None = None
+    warm: dict[str, Loaded] = field(default_factory=dict)
+
+
+class Roster:
+    """The loaded versions of every served use case.
+
+    The version that answers and the one before stay warm, so that going back needs
+    neither the store nor the ledger; older ones are let go. `predictor` may be called
+    from any thread at any time; the other calls that change something hold a lock.
     """
 
     def __init__(
@@ -59,89 +101,141 @@ class Roster:
         store: Callable[[], Store],
         choose: Callable[[str], Choice | None],
     ) -> None:
-        self._use_cases = {use_case.name: use_case for use_case in use_cases}
+        self.use_cases = {use_case.name: use_case for use_case in use_cases}
         self._store = store
         self._choose = choose
-        self._predictors: dict[str, Predictor] = {}
-        self._served = {
-            name: Served(use_case=name, reason="its model is being loaded")
-            for name in self._use_cases
+        self._lock = Lock()
+        self._seats = {
+            name: _Seat(Served(use_case=name, reason="its model is being loaded"))
+            for name in self.use_cases
         }
 
-    def predictor(self, use_case: str) -> Predictor:
+    def predictor(self, use_case: str) -> Loaded:
         """Return what answers *use_case* now.
 
         Raises:
             NotReady: no verified version is loaded.
         """
-        try:
-            return self._predictors[use_case]
-        except KeyError:
-            raise NotReady(use_case, self._served[use_case].reason) from None
+        seat = self._seats[use_case]
+        if seat.current is None:
+            raise NotReady(use_case, seat.served.reason)
+        return seat.current
 
     def listing(self) -> Sequence[Served]:
         """Return every served use case, in the catalogue's order."""
-        return tuple(self._served.values())
+        return tuple(seat.served for seat in self._seats.values())
 
     def find(self, use_case: str) -> Served | None:
         """Return one served use case, or None."""
-        return self._served.get(use_case)
+        seat = self._seats.get(use_case)
+        return seat.served if seat else None
 
     @property
     def ready(self) -> bool:
         """Whether every served use case has a verified, warmed version."""
-        return all(served.ready for served in self._served.values())
+        return all(served.ready for served in self.listing())
 
-    def load(self, costs: dict[str, Cost]) -> None:
-        """Load, verify and warm up every chosen version; a failure is kept as the reason.
+    def serves(self, use_case: str, choice: Choice) -> bool:
+        """Whether *choice* is what answers already."""
+        current = self._seats[use_case].current
+        return current is not None and _is(current, choice)
 
-        Blocks for seconds: not for the event loop. What the warm-up calls took goes
-        into *costs*.
+    def is_warm(self, use_case: str, choice: Choice) -> bool:
+        """Whether *choice* is loaded and could answer at once."""
+        loaded = self._seats[use_case].warm.get(choice.tag)
+        return loaded is not None and _is(loaded, choice)
+
+    def load(self) -> None:
+        """Load what is chosen for every use case; a failure is kept as the reason.
+
+        Blocks for seconds: not for the event loop.
         """
-        for use_case in self._use_cases.values():
-            self._load_one(use_case, costs[use_case.name])
-        # What is loaded stays: keep it out of every later collection, whose pauses
+        for name in self.use_cases:
+            try:
+                choice = self._choose(name)
+            except EkibenError as error:
+                log.error("releases unreachable", extra={"reason": str(error)})
+                self._say(name, "which version is production cannot be read")
+                continue
+            if choice is None:
+                log.warning("no version promoted", extra={"use_case": name})
+                self._say(name, "no version is promoted yet")
+                continue
+            self._load_first(name, choice)
+        # What is loaded now stays: keep it out of every later collection, whose pauses
         # over a million long-lived objects are what a client sees as p99.
         gc.collect()
         gc.freeze()
 
-    def _load_one(self, use_case: UseCase, cost: Cost) -> None:
-        served = self._served[use_case.name]
+    def _load_first(self, name: str, choice: Choice) -> None:
+        """Load *choice*, or what answered before it, and let it answer."""
+        seat = self._seats[name]
+        seat.served = replace(
+            seat.served,
+            production=choice.tag,
+            previous=choice.previous,
+            since=choice.since,
+        )
+        reason = self.warm(name, choice)
+        if reason is None:
+            self.swap(name, choice)
+            return
+        log.error("version refused", extra={"use_case": name, "reason": reason})
+        if choice.fallback and self.warm(name, choice.fallback) is None:
+            self.swap(name, choice.fallback)
+            return
+        self._say(name, reason)
+
+    def warm(self, use_case: str, choice: Choice) -> str | None:
+        """Load, verify and warm up *choice* beside what answers; return why not, or None."""
+        cost = Cost()
         try:
-            choice = self._choose(use_case.name)
-            if choice is None:
-                self._served[use_case.name] = replace(
-                    served, reason="no version is promoted yet"
-                )
-                log.warning("no version promoted", extra={"use_case": use_case.name})
-                return
-            served = self._served[use_case.name] = replace(
-                served,
+            store = self._store()
+            predictor = load_predictor(
+                store, self.use_cases[use_case], choice.tag, choice.digest
+            )
+            warm_up(predictor, cost)
+            manifest = store.manifest(choice.tag)
+        except EkibenError as error:
+            log.warning("version refused", extra={"tag": choice.tag, "why": str(error)})
+            return "its production version was refused"
+        except Exception:
+            log.exception("version not loaded", extra={"tag": choice.tag})
+            return "its production version could not be loaded"
+        with self._lock:
+            self._seats[use_case].warm[choice.tag] = Loaded(
+                predictor, manifest.card, manifest.digest, cost
+            )
+        log.info("version loaded", extra={"tag": choice.tag})
+        return None
+
+    def swap(self, use_case: str, choice: Choice) -> None:
+        """Let *choice*, which is warm, answer from the next batch on.
+
+        What answered until now stays warm; all others are let go.
+        """
+        with self._lock:
+            seat = self._seats[use_case]
+            before, after = seat.current, seat.warm[choice.tag]
+            seat.current = after
+            kept = {after.tag, before.tag if before else "", choice.previous or ""}
+            seat.warm = {tag: one for tag, one in seat.warm.items() if tag in kept}
+            seat.served = replace(
+                seat.served,
                 production=choice.tag,
                 previous=choice.previous,
                 since=choice.since,
+                card=after.card,
+                reason="",
             )
-            store = self._store()
-            predictor = load_predictor(store, use_case, choice.tag, choice.digest)
-            warm_up(predictor, cost)
-            card = store.manifest(choice.tag).card
-        except EkibenError as error:
-            self._served[use_case.name] = replace(
-                served, reason="its production version was refused"
-            )
-            log.error(
-                "version refused",
-                extra={"use_case": use_case.name, "reason": str(error)},
-            )
-        except Exception:
-            self._served[use_case.name] = replace(
-                served, reason="its production version could not be loaded"
-            )
-            log.exception("version not loaded", extra={"use_case": use_case.name})
-        else:
-            self._predictors[use_case.name] = predictor
-            self._served[use_case.name] = replace(served, card=card, reason="")
-            log.info("version loaded", extra={"tag": choice.tag})
+
+    def _say(self, use_case: str, reason: str) -> None:
+        seat = self._seats[use_case]
+        seat.served = replace(seat.served, reason=reason)
+
+
+def _is(loaded: Loaded, choice: Choice) -> bool:
+    return loaded.tag == choice.tag and choice.digest in (None, loaded.digest)
 
 
 def warm_up(predictor: Predictor, cost: Cost) -> None:

@@ -65,9 +65,7 @@ class Worker:
         """Load and warm up all versions, once."""
         with self._loading:
             if not self._loaded:
-                self.roster.load(
-                    {name: one.cost for name, one in self.dispatchers.items()}
-                )
+                self.roster.load()
                 self._loaded = True
 
     def start(self) -> None:

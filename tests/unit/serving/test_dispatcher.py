@@ -30,16 +30,15 @@ def make() -> Iterator[Make]:
             batch_rows: int = 100,
             slow: bool = False,
         ) -> Dispatcher:
-            made = Dispatcher(
+            if slow:
+                model.cost.learn(1, 1.0)
+            return Dispatcher(
                 "test",
                 lambda: model,
                 executor,
                 queue_rows=queue_rows,
                 batch_rows=batch_rows,
             )
-            if slow:
-                made.cost.learn(1, 1.0)
-            return made
 
         yield dispatcher
 

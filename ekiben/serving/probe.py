@@ -1,0 +1,104 @@
+"""Loads one version in a process of its own, so that what crashes, hangs or eats memory harms nobody else.
+
+`python -m ekiben.serving.probe` is what the process runs; `probe` starts it.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ekiben.errors import EkibenError
+from ekiben.predictor import load_predictor
+from ekiben.registry.store import Store
+from ekiben.serving.cost import Cost
+from ekiben.serving.roster import Choice, warm_up
+from ekiben.use_cases.catalog import get_use_case
+
+NICE = 10
+"""The server's own work goes first."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a version may take to load: seconds, and bytes of address space."""
+
+    seconds: float
+    bytes: int
+
+
+def probe(use_case: str, choice: Choice, store: Store, limits: Limits) -> str | None:
+    """Load *choice* in a child process; return why it cannot be served, or None.
+
+    Takes seconds; not for the event loop. The child and all that it starts are
+    killed when the time is up.
+    """
+    order = json.dumps(
+        {
+            "use_case": use_case,
+            "tag": choice.tag,
+            "digest": choice.digest,
+            "models": str(store.models),
+            "staging": str(store.staging),
+            "bytes": limits.bytes,
+            "seconds": limits.seconds,
+        }
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ekiben.serving.probe", order],
+        # The catalogue may lie in the service's folder.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        said, _ = child.communicate(timeout=limits.seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        return f"it did not load within {limits.seconds:g} s"
+    return _verdict(child.returncode, said)
+
+
+def _verdict(code: int, said: bytes) -> str | None:
+    if code == 0:
+        return None
+    if code == 1 and said:
+        return said.decode(errors="replace").strip()
+    if code < 0:
+        return f"loading it ended with {signal.Signals(-code).name}"
+    return f"loading it ended with exit code {code}"
+
+
+def main(order: str) -> int:
+    """Do what *order* says, under its limits; say on standard output why not."""
+    told = json.loads(order)
+    os.nice(NICE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (told["bytes"], told["bytes"]))
+    seconds = int(told["seconds"]) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    store = Store(Path(told["models"]), Path(told["staging"]))
+    try:
+        use_case = get_use_case(told["use_case"])
+        predictor = load_predictor(store, use_case, told["tag"], told["digest"])
+        warm_up(predictor, Cost())
+    except EkibenError as error:
+        reason = str(error)
+    except MemoryError:
+        reason = "it needs more memory than it may have"
+    except Exception as error:
+        reason = f"it raised {type(error).__name__}"
+    else:
+        return 0
+    sys.stdout.write(reason)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
