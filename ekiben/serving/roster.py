@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from ekiben.errors import EkibenError, NotReady
+from ekiben.errors import EkibenError, LedgerUnavailable, NotReady
 from ekiben.predictor import Predictor, load_predictor
 from ekiben.registry.store import Store
 from ekiben.schemas.model_card import ModelCard
@@ -125,6 +125,12 @@ class Roster:
             predictor = load_predictor(store, use_case, choice.tag, choice.digest)
             warm_up(predictor, cost)
             card = store.manifest(choice.tag).card
+        except LedgerUnavailable as error:
+            self._served[use_case.name] = replace(
+                served, reason="the ledger is unavailable"
+            )
+            facts = {"use_case": use_case.name, "reason": error.reason}
+            log.error("ledger unavailable", extra=facts)
         except EkibenError as error:
             self._served[use_case.name] = replace(
                 served, reason="its production version was refused"
