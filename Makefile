@@ -10,7 +10,7 @@ export BENTOML_HOME ?= $(CURDIR)/var/bentoml
 export BENTOML_DO_NOT_TRACK ?= True
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test check train build load bench clean lock help
+.PHONY: serve test lint check train build load bench clean lock help
 
 help:  ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -29,14 +29,16 @@ serve: $(VENV)/run  ## Set up, train and promote whatever is missing, serve on 1
 	$(BIN)/python -m ekiben train --missing --promote
 	$(BIN)/bentoml serve service:Ekiben --host $(HOST) --port $(PORT)
 
-test: $(VENV)/dev check  ## All tests but the slow tiers
+test: lint  ## All tests but the slow tiers
 	$(BIN)/python -m pytest tests
 
-check: $(VENV)/dev  ## Format, lint, types, direction of imports, fast tests
+lint: $(VENV)/dev  ## Format, lint, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint  ## Before each commit: lint and the fast tests
 	$(BIN)/python -m pytest tests/unit -q
 
 train: $(VENV)/run  ## Train every use case and register the versions

@@ -36,5 +36,5 @@ def _sweep(staging: Path) -> None:
         try:
             with locked(directory / LOCK, wait=False):
                 shutil.rmtree(directory, ignore_errors=True)
-        except BlockingIOError:
-            continue
+        except (BlockingIOError, FileNotFoundError):
+            continue  # in use, or removed by its owner just now

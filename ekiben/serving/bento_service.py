@@ -17,6 +17,7 @@ from ekiben import __version__
 from ekiben.errors import InvalidSettings
 from ekiben.schemas.base import Row
 from ekiben.serving.application import Route, build_application
+from ekiben.serving.logs import configure_logs
 from ekiben.serving.openapi import openapi_document
 from ekiben.serving.plan import Plan, one_line
 from ekiben.serving.worker import Worker
@@ -72,6 +73,7 @@ class EkibenService(Service[Any]):
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return BentoML's application inside our edge."""
         self.inject_config()
+        configure_logs(self.plan.settings.log_level)
         factory = ServiceAppFactory(self, is_main=is_main)
         for name in factory.dispatchers:
             factory.dispatchers[name] = pass_through

@@ -17,7 +17,7 @@ SANE_ID = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 JSON_TYPE = re.compile(
     rb'application/json(\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE
 )
-WHOLE_NUMBER = re.compile(rb"[0-9]{1,9}")
+WHOLE_NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
 
 
 class Refused(Exception):

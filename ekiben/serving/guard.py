@@ -32,14 +32,15 @@ from ekiben.serving.worker import Worker
 
 log = logging.getLogger(__name__)
 
-METRICS_PATH = b"/metrics"
+BENTOML_PATHS = frozenset([b"/metrics", b"/schema.json"])
+"""What BentoML answers itself: its metrics, ours among them, and what its clients read."""
 NO_ROUTE = REFUSALS["not_found"].detail
 
 
 class Guard:
     """An ASGI application in front of BentoML's: only known routes get past it.
 
-    Predict routes are answered here, /metrics by BentoML, all else by *pages*.
+    Predict routes are answered here, BENTOML_PATHS by BentoML, all else by *pages*.
     """
 
     def __init__(
@@ -108,9 +109,9 @@ class Guard:
         self, scope: Scope, receive: Receive, send: Send, path: bytes, identity: str
     ) -> None:
         """Let the application behind answer a path that is no predict route."""
-        if path == METRICS_PATH and scope["method"] in ("GET", "HEAD"):
+        if path in BENTOML_PATHS and scope["method"] in ("GET", "HEAD"):
             application = self._bento
-        elif path == METRICS_PATH:
+        elif path in BENTOML_PATHS:
             allow = {"Allow": "GET, HEAD"}
             await self._refuse(
                 send, "", identity, "method_not_allowed", "Use GET.", allow

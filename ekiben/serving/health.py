@@ -1,9 +1,10 @@
 """/livez, /readyz and /healthz."""
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from ekiben.schemas.health import Health
 from ekiben.serving.problems import problem_response
 from ekiben.serving.roster import Roster
 
@@ -12,11 +13,11 @@ def health_routes(roster: Roster) -> list[Route]:
     """Return the health routes; ready is when every served use case is."""
 
     async def livez(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
+        return _state(Health(status="alive"))
 
     async def readyz(request: Request) -> Response:
         if roster.ready:
-            return JSONResponse({"status": "ready"})
+            return _state(Health(status="ready"))
         waiting = [
             f"{one.use_case}: {one.reason}" for one in roster.listing() if not one.ready
         ]
@@ -27,3 +28,7 @@ def health_routes(roster: Roster) -> list[Route]:
         Route("/healthz", livez),
         Route("/readyz", readyz),
     ]
+
+
+def _state(health: Health) -> Response:
+    return Response(health.model_dump_json(), media_type="application/json")

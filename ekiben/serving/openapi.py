@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
+from ekiben.schemas.health import Health
 from ekiben.schemas.models_api import (
     ModelListing,
     Parameter,
@@ -35,7 +36,6 @@ ignore query parameters that they do not know."""
 
 _PREDICT_CODES = (
     "invalid_json",
-    "request_timeout",
     "payload_too_large",
     "unsupported_media_type",
     "validation_failed",
@@ -61,7 +61,7 @@ def openapi_document(use_cases: Sequence[UseCase], version: str) -> Node:
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "tags": TAGS,
-        "paths": {**predict, **_models(names, schemas), **_health(), **_pages()},
+        "paths": {**predict, **_models(names, schemas), **_health(schemas), **_pages()},
         "components": {"schemas": schemas.components, "headers": RESPONSE_HEADERS},
     }
 
@@ -163,15 +163,23 @@ def _models(names: Sequence[str], schemas: Schemas) -> Node:
     }
 
 
-def _health() -> Node:
+def _health(schemas: Schemas) -> Node:
     ready = "Every served use case has a verified, warmed version."
+    state = json_content(schemas.of(Health))
     return {
-        "/livez": _page("livez", "Health", "Is the process alive", "It is."),
+        "/livez": _page(
+            "livez", "Health", "Is the process alive", "It is.", content=state
+        ),
         "/readyz": _page(
-            "readyz", "Health", "Can it answer predictions", ready, codes=("not_ready",)
+            "readyz",
+            "Health",
+            "Can it answer predictions",
+            ready,
+            content=state,
+            codes=("not_ready",),
         ),
         "/healthz": _page(
-            "healthz", "Health", "The same as /readyz", ready, codes=("not_ready",)
+            "healthz", "Health", "The same as /livez", "It is.", content=state
         ),
         "/metrics": _page(
             "metrics",
@@ -198,6 +206,13 @@ def _pages() -> Node:
             "Documentation",
             "This document",
             "OpenAPI 3.1.",
+            content=json_content({"type": "object"}),
+        ),
+        "/schema.json": _page(
+            "bentoml_schema",
+            "Documentation",
+            "What BentoML's own clients read",
+            "BentoML's description of the endpoints.",
             content=json_content({"type": "object"}),
         ),
         "/docs": _page("docs", "Documentation", "Swagger UI", "A page.", content=html),

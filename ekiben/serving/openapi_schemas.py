@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from ekiben.schemas.base import Rows
+from ekiben.schemas.health import Health
 from ekiben.schemas.models_api import (
     ModelListing,
     Parameter,
@@ -18,7 +19,15 @@ from ekiben.schemas.problem import Problem
 from ekiben.serving.openapi_parts import Node
 from ekiben.use_cases.use_case import UseCase
 
-_ANSWERS = (ModelListing, ServingCard, Performance, Parameters, Parameter, Problem)
+_ANSWERS = (
+    ModelListing,
+    ServingCard,
+    Performance,
+    Parameters,
+    Parameter,
+    Health,
+    Problem,
+)
 
 
 class Schemas:

@@ -50,9 +50,6 @@ _TABLE = (
         "This address does not answer to that method; Allow names those it does.",
     ),
     Refusal(
-        408, "request_timeout", "Request timeout", "The body did not arrive in time."
-    ),
-    Refusal(
         413, "payload_too_large", "Payload too large", "The body has too many bytes."
     ),
     Refusal(

@@ -152,23 +152,20 @@ def test_a_content_type_with_utf_8_is_taken(client: httpx.Client) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("value", ["0", "1"])
-def test_a_deadline_that_cannot_be_kept_is_504(
-    client: httpx.Client, value: str
-) -> None:
+def test_a_deadline_that_cannot_be_kept_is_504(client: httpx.Client) -> None:
     fraud = USE_CASES[2]
 
     response = client.post(
         "/v1/fraud/predict",
         json={"rows": fraud.examples * 500},
-        headers={"X-Deadline-Ms": value},
+        headers={"X-Deadline-Ms": "1"},
     )
 
     assert response.status_code == 504
     assert response.json()["code"] == "deadline_exceeded"
 
 
-@pytest.mark.parametrize("value", ["soon", "-1", "1.5", ""])
+@pytest.mark.parametrize("value", ["soon", "-1", "0", "1.5", ""])
 def test_a_deadline_that_is_no_whole_number_is_refused(
     client: httpx.Client, value: str
 ) -> None:

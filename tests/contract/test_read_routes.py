@@ -85,7 +85,6 @@ def test_parameters_answer_one_by_one(client: httpx.Client, name: str) -> None:
         "/v1/iris/%70redict",
         "/v1/models%2firis",
         "/docs.json",
-        "/schema.json",
         "/static_content/index.html",
         "/assets/index.js",
         "/admin",
@@ -163,6 +162,7 @@ def test_the_openapi_document_is_valid_and_names_every_route(
         "/readyz",
         "/healthz",
         "/metrics",
+        "/schema.json",
         "/openapi.json",
         "/docs",
         "/redoc",
@@ -262,6 +262,10 @@ def test_without_a_promoted_version_the_server_says_so_and_stays_red(
     assert card.status_code == 503
     assert (iris["ready"], iris["production"]) == (False, None)
     assert "Traceback" not in printed
+    lines = [json.loads(x) for x in printed.splitlines() if x.startswith("{")]
+    unpromoted = [one for one in lines if one["message"] == "no version promoted"]
+    assert [one["use_case"] for one in unpromoted] == NAMES
+    assert {one["level"] for one in unpromoted} == {"WARNING"}
 
 
 def test_a_damaged_version_is_refused_and_the_others_serve(

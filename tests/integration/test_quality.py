@@ -1,7 +1,6 @@
 """The figures that every use case must reach on the public files."""
 
 import time
-from pathlib import Path
 
 import pytest
 from sklearn.model_selection import cross_val_score
@@ -11,13 +10,11 @@ from ekiben.use_cases.catalog import USE_CASES
 from ekiben.use_cases.iris import IRIS
 from tests.models import Trainings
 
-pytestmark = [pytest.mark.models, pytest.mark.real_data]
-
-
-@pytest.fixture(autouse=True)
-def _public_files(data_dir: Path | None) -> None:
-    if data_dir is None:
-        pytest.skip("EKIBEN_DATA_DIR names no folder with the public files")
+pytestmark = [
+    pytest.mark.models,
+    pytest.mark.real_data,
+    pytest.mark.usefixtures("real_data"),
+]
 
 
 @pytest.mark.parametrize(
@@ -58,15 +55,3 @@ def test_training_again_gives_the_same_version(name: str, trainings: Trainings) 
     assert again.evaluation == first.evaluation
     assert again.predictor.decision == first.predictor.decision
     assert again.golden == first.golden
-
-
-@pytest.mark.parametrize("name", [use_case.name for use_case in USE_CASES])
-def test_a_use_case_is_trained_and_evaluated_within_seconds(
-    name: str, trainings: Trainings
-) -> None:
-    use_case, table = trainings.predictor(name).use_case, trainings.table(name)
-
-    started = time.perf_counter()
-    fit(use_case, table, clock=time.perf_counter)
-
-    assert time.perf_counter() - started < 15

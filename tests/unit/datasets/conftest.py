@@ -1,7 +1,6 @@
 """A tiny data set and a loopback server for its public file."""
 
 import hashlib
-import os
 import socket
 from collections.abc import Iterator
 from functools import partial
@@ -94,11 +93,3 @@ def unreachable() -> Dataset:
 def cache(tmp_path: Path) -> Path:
     """An empty folder for downloads, not made yet."""
     return tmp_path / "cache" / "data"
-
-
-@pytest.fixture
-def real_data() -> Path:
-    """The folder with the public files."""
-    if folder := os.environ.get("EKIBEN_DATA_DIR"):
-        return Path(folder)
-    pytest.skip("EKIBEN_DATA_DIR is not set: it names the folder of public files")
