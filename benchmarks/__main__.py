@@ -20,7 +20,7 @@ from benchmarks.results import Measurement, Results
 from benchmarks.servers import SERVERS
 from benchmarks.targets import verdicts
 from ekiben.errors import EkibenError
-from ekiben.registry.aliases import Production
+from ekiben.registry.database import LedgerDatabase
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import USE_CASES
 
@@ -82,7 +82,8 @@ def measure(options: argparse.Namespace, console: Console) -> Results:
     """Run the race that *options* describe, with progress on a terminal."""
     settings = Settings.from_env()
     chosen = [one for one in USE_CASES if one.name in options.use_case]
-    promoted = Production.at(settings.home).all()
+    with LedgerDatabase.opened(settings.ledger_url) as database:
+        promoted = database.ledger().use_cases()
     if missing := [one.name for one in chosen if one.name not in promoted]:
         raise NotPromoted(missing)
     race = Race(

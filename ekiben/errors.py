@@ -60,17 +60,97 @@ class ArtefactRefused(EkibenError):
         self.reason = reason
 
 
+class AmbiguousVersion(EkibenError):
+    """A prefix fits more than one version; nothing is guessed."""
+
+    def __init__(self, prefix: str, tags: Sequence[str]) -> None:
+        super().__init__(f"{prefix!r} may be any of: {', '.join(tags)}")
+        self.prefix = prefix
+        self.tags = tuple(tags)
+
+
 class StoreUnavailable(EkibenError):
-    """The model store or the aliases beside it cannot be read or written."""
+    """The model store cannot be read or written."""
 
 
-class CorruptAlias(EkibenError):
-    """The file of a production alias does not hold one."""
+class LedgerUnavailable(EkibenError):
+    """The ledger cannot be reached, or stayed locked for too long; nothing was written."""
 
-    def __init__(self, use_case: str, path: Path) -> None:
-        super().__init__(f"the production alias of {use_case} is corrupt: {path}")
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the ledger is unavailable: {reason}")
+        self.reason = reason
+
+
+class CorruptLedger(EkibenError):
+    """An event of the ledger is not as it was written."""
+
+    def __init__(self, sequence: int, reason: str) -> None:
+        super().__init__(f"ledger event {sequence} {reason}")
+        self.sequence = sequence
+        self.reason = reason
+
+
+class PromotionRefused(EkibenError):
+    """The candidate failed at least one quality gate."""
+
+    def __init__(self, tag: str, failed: Sequence[str]) -> None:
+        super().__init__(f"{tag} was not promoted; failed gates: {', '.join(failed)}")
+        self.tag = tag
+        self.failed = tuple(failed)
+
+
+class ReasonMissing(EkibenError):
+    """A promotion that overrides gates has to say why."""
+
+    def __init__(self) -> None:
+        super().__init__("--force needs a --reason")
+
+
+class Conflict(EkibenError):
+    """Another moved the use case first; whoever is told has to look again and decide."""
+
+    def __init__(self, use_case: str, sequence: int, actor: str) -> None:
+        super().__init__(
+            f"{use_case} was moved meanwhile by {actor}, ledger event {sequence}; "
+            "nothing was changed"
+        )
         self.use_case = use_case
-        self.path = path
+        self.sequence = sequence
+
+
+class AlreadyProduction(EkibenError):
+    """The version answers already; there is nothing to move."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(f"{tag} is production already")
+        self.tag = tag
+
+
+class NothingToRollBack(EkibenError):
+    """No version was production before."""
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(f"{use_case} has no earlier production version")
+        self.use_case = use_case
+
+
+class NeverProduction(EkibenError):
+    """A rollback goes to what was production once; anything else is promoted."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(f"{tag} was never production; promote it instead")
+        self.tag = tag
+
+
+class RollbackRefused(EkibenError):
+    """The version to go back to is gone or altered; none is skipped in silence."""
+
+    def __init__(self, tag: str, reason: str) -> None:
+        super().__init__(
+            f"cannot roll back to {tag}: {reason}; --to names another version"
+        )
+        self.tag = tag
+        self.reason = reason
 
 
 class NotReady(EkibenError):

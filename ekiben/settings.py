@@ -14,6 +14,9 @@ PREFIX = "EKIBEN_"
 SERVICE_LINK = re.compile(r"EKIBEN_(\w+_)?(SERVICE_(HOST|PORT)|PORT)(_.+)?$")
 """What Kubernetes adds to every container beside a Service named ekiben; none is a setting."""
 
+DATABASE_URL = re.compile(r"(sqlite:///[^:?#]+|postgresql(\+psycopg)?://.+)$")
+"""A file, never `:memory:`: several processes read one ledger."""
+
 
 class Settings(BaseModel):
     """The settings of one process; field `x_y` is read from `EKIBEN_X_Y`."""
@@ -23,6 +26,19 @@ class Settings(BaseModel):
     home: Path = Field(
         default=Path.home() / "bentoml",
         description="Where the model store is. Read from `BENTOML_HOME`.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        repr=False,  # it may hold a password
+        description="Where the ledger is: `sqlite:////path/to/file` or "
+        "`postgresql://user:password@host/database`. "
+        "Empty: a SQLite file under `BENTOML_HOME`.",
+    )
+    actor: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Who the ledger names for a promotion or rollback. "
+        "Empty: the login name.",
     )
     data_dir: Path | None = Field(
         default=None,
@@ -76,6 +92,19 @@ class Settings(BaseModel):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is not None and not DATABASE_URL.match(value):
+            raise ValueError("neither sqlite:////FILE nor postgresql://HOST/DATABASE")
+        return value
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger is, as a URL."""
+        file = self.home.absolute() / "ekiben" / "ledger.db"
+        return self.database_url or f"sqlite:///{file}"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sklearn.dummy import DummyClassifier
 
+from ekiben.registry.database import LedgerDatabase
+from ekiben.registry.events import Event, Grounds
+from ekiben.registry.ledger import Production
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
 from ekiben.schemas.model_card import (
@@ -15,9 +19,45 @@ from ekiben.schemas.model_card import (
     Metric,
     ModelCard,
 )
+from ekiben.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GOLDEN = [Golden(row={"length": 1.5}, prediction={"label": "é", "p": 0.1})]
+
+
+def ledger_url(home: Path) -> str:
+    return Settings(home=home).ledger_url
+
+
+def promote(home: Path, manifest: Manifest, at: datetime = NOON) -> Event:
+    """Move production of the version's use case to it, no gates asked."""
+    with LedgerDatabase.opened(ledger_url(home)) as database:
+        return promote_in(database, manifest.card.tag, manifest.digest, at)
+
+
+def promote_in(
+    database: LedgerDatabase, tag: str, digest: str = "d", at: datetime = NOON
+) -> Event:
+    use_case = tag.partition(":")[0]
+    return database.append(
+        use_case,
+        lambda ledger: ledger.promote(
+            use_case,
+            tag,
+            digest,
+            Grounds(actor="a test"),
+            seen=ledger.last(use_case),
+            at=at,
+        ),
+    )
+
+
+def productions(home: Path) -> dict[str, Production]:
+    """Return what is production, by use case."""
+    with LedgerDatabase.opened(ledger_url(home)) as database:
+        ledger = database.verified()
+    found = {name: ledger.production(name) for name in ledger.use_cases()}
+    return {name: one for name, one in found.items() if one}
 
 
 def estimator(answer: int = 1) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ekiben.predictor import same
-from ekiben.registry.aliases import Production
+from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.store import Store
 from ekiben.schemas.base import Row
 from ekiben.schemas.model_card import Golden
@@ -30,11 +30,13 @@ Answer = Callable[[Promoted, Sequence[Row]], list[Fields]]
 def load_promoted() -> list[Promoted]:
     """Load what is in production under this process's BENTOML_HOME, in catalogue order."""
     settings = Settings.from_env()
-    store, aliases = Store.at(settings.home), Production.at(settings.home).all()
+    store = Store.at(settings.home)
+    with LedgerDatabase.opened(settings.ledger_url) as database:
+        ledger = database.ledger()
     found = []
     for use_case in USE_CASES:
-        if use_case.name in aliases:
-            version = store.load(aliases[use_case.name].tag)
+        if production := ledger.production(use_case.name):
+            version = store.load(production.tag)
             decision = version.manifest.card.decision
             golden = tuple(version.manifest.golden)
             found.append(Promoted(use_case, version.estimator, decision, golden))

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from ekiben.cli import data
+from ekiben.cli import data, models, releases
 from ekiben.cli.build import build_command
 from ekiben.cli.train import train
 from ekiben.errors import EkibenError
@@ -17,6 +17,13 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command("train")(train)
+app.command()(models.models)
+app.command()(models.show)
+app.command()(releases.promote)
+app.command()(releases.rollback)
+app.command()(releases.history)
+app.command()(releases.verify)
+app.command()(models.prune)
 app.command("build")(build_command)
 
 

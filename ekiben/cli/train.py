@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ekiben.cli.data import cache_of
+from ekiben.cli.setting import actor_of, gates_of
 from ekiben.datasets import load
-from ekiben.errors import UnknownUseCase
-from ekiben.registry.aliases import Production
+from ekiben.errors import EkibenError, PromotionRefused, UnknownUseCase
+from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
+from ekiben.releases import promote as promote_version
 from ekiben.settings import Settings
 from ekiben.training import train as train_version
 from ekiben.use_cases.catalog import USE_CASES, get_use_case
@@ -33,7 +35,9 @@ Data = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, help="A table for the one USE_CASE."),
 ]
-Promote = Annotated[bool, typer.Option(help="Make each version production.")]
+Promote = Annotated[
+    bool, typer.Option(help="Make each version that passes the gates production.")
+]
 Missing = Annotated[bool, typer.Option(help="Skip what has a production version.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -52,17 +56,29 @@ def train(
     settings = Settings.from_env()
     chosen = asked or [get_use_case(name) for name in settings.models] or USE_CASES
     if missing:
-        production = Production.at(settings.home)
-        chosen = [one for one in chosen if production.find(one.name) is None]
-    done = []
+        chosen = _without_production(chosen, settings)
+    done: list[dict[str, Any]] = []
+    refused: list[PromotionRefused] = []
     for number, use_case in enumerate(chosen):
         with _bar(f"training {use_case.name}", number, len(chosen)):
-            manifest = _train(use_case, settings, data, promote=promote)
-        done.append(_facts(manifest, promoted=promote))
+            manifest = _train(use_case, settings, data)
+            refusal = _promote(use_case, manifest, settings) if promote else None
+        refused += [refusal] if refusal else []
+        done.append(_facts(manifest, promoted=promote and refusal is None))
         if not as_json:
             typer.echo(_line(done[-1]))
     if as_json:
         typer.echo(json.dumps(done, indent=2))
+    if refused:
+        raise EkibenError("; ".join(str(one) for one in refused))
+
+
+def _without_production(
+    use_cases: Sequence[UseCase], settings: Settings
+) -> list[UseCase]:
+    with LedgerDatabase.opened(settings.ledger_url) as database:
+        ledger = database.ledger()
+    return [one for one in use_cases if ledger.production(one.name) is None]
 
 
 def _named(names: Sequence[str]) -> list[UseCase]:
@@ -72,9 +88,7 @@ def _named(names: Sequence[str]) -> list[UseCase]:
         raise typer.BadParameter(str(error)) from None
 
 
-def _train(
-    use_case: UseCase, settings: Settings, data: Path | None, *, promote: bool
-) -> Manifest:
+def _train(use_case: UseCase, settings: Settings, data: Path | None) -> Manifest:
     table = load(
         use_case.dataset,
         path=data,
@@ -82,18 +96,34 @@ def _train(
         cache=cache_of(settings),
         offline=settings.offline,
     )
-    manifest = train_version(
+    return train_version(
         use_case,
         table,
         Store.at(settings.home),
         now=lambda: datetime.now(UTC),
         clock=time.perf_counter,
     )
-    if promote:
-        Production.at(settings.home).move(
-            use_case.name, manifest.card.tag, manifest.digest, datetime.now(UTC)
-        )
-    return manifest
+
+
+def _promote(
+    use_case: UseCase, manifest: Manifest, settings: Settings
+) -> PromotionRefused | None:
+    """Promote what was just trained, or return why the gates refused it."""
+    store = Store.at(settings.home)
+    with LedgerDatabase.opened(settings.ledger_url) as ledger:
+        try:
+            promote_version(
+                use_case.name,
+                manifest.card.tag,
+                store=store,
+                ledger=ledger,
+                gates=gates_of(use_case, store),
+                actor=actor_of(settings),
+                reason="promoted by train",
+            )
+        except PromotionRefused as error:
+            return error
+    return None
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ekiben.errors import BuildRefused
 from ekiben.predictor import load_predictor
-from ekiben.registry.aliases import Production
+from ekiben.registry.database import LedgerDatabase
+from ekiben.registry.ledger import Ledger
 from ekiben.registry.store import Store
 from ekiben.settings import Settings
 from ekiben.use_cases.use_case import UseCase
@@ -35,10 +36,14 @@ def build(project: Path, settings: Settings, use_cases: Sequence[UseCase]) -> Bu
     Raises:
         BuildRefused: no bentofile, nothing promoted for a use case, or BentoML failed.
         ArtefactRefused: a version is not what was registered.
+        LedgerUnavailable, CorruptLedger: nobody can say what is production.
     """
     if not (project / BENTOFILE).is_file():
         raise BuildRefused(f"there is no {BENTOFILE} here")
-    pins = {one.name: _verified(one, settings) for one in use_cases}
+    with LedgerDatabase.opened(settings.ledger_url) as database:
+        ledger = database.verified()
+    store = Store.at(settings.home)
+    pins = {one.name: _verified(one, store, ledger) for one in use_cases}
     arguments = [
         part for name, tag in pins.items() for part in ("--arg", f"{name}={tag}")
     ]
@@ -57,9 +62,9 @@ def build(project: Path, settings: Settings, use_cases: Sequence[UseCase]) -> Bu
     return Built(tag, pins)
 
 
-def _verified(use_case: UseCase, settings: Settings) -> str:
-    alias = Production.at(settings.home).find(use_case.name)
-    if alias is None:
+def _verified(use_case: UseCase, store: Store, ledger: Ledger) -> str:
+    production = ledger.production(use_case.name)
+    if production is None:
         raise BuildRefused(f"no version of {use_case.name} is promoted")
-    load_predictor(Store.at(settings.home), use_case, alias.tag, alias.digest)
-    return alias.tag
+    load_predictor(store, use_case, production.tag, production.digest)
+    return production.tag

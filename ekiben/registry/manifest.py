@@ -1,6 +1,5 @@
 """The manifest of a version: its card, its golden predictions, the digest of every file, and its own."""
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any, Literal, NoReturn
 
 from pydantic import ValidationError, field_validator
 
+from ekiben.registry.canonical import digest_json
 from ekiben.registry.files import (
     Mismatch,
     open_entry,
@@ -35,6 +35,11 @@ class Manifest(Record):
     golden: list[Golden]
     digest: str
     """sha256 of the canonical JSON of all other fields: the artefact digest."""
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files but the manifest."""
+        return sum(file.bytes for file in self.files.values())
 
     @field_validator("card")
     @classmethod
@@ -119,10 +124,7 @@ def _read_manifest(directory: int) -> Manifest:
 
 def _digest(document: dict[str, Any]) -> str:
     sealed = {name: value for name, value in document.items() if name != "digest"}
-    canonical = json.dumps(
-        sealed, sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return digest_json(sealed)
 
 
 def _render(document: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,14 @@ from ekiben.errors import (
     VersionExists,
 )
 from ekiben.registry.estimator import load_estimator
-from ekiben.registry.files import Mismatch, digest_tree, replace_file, sync, sync_tree
+from ekiben.registry.files import (
+    Mismatch,
+    digest_tree,
+    locked,
+    replace_file,
+    sync,
+    sync_tree,
+)
 from ekiben.registry.libraries import differing_libraries, running_libraries
 from ekiben.registry.manifest import (
     MANIFEST,
@@ -33,6 +40,9 @@ from ekiben.registry.tags import NAME, check_name, split_tag
 from ekiben.schemas.model_card import Golden, ModelCard
 
 log = logging.getLogger(__name__)
+
+REMOVING = ".removing"
+"""The lock file of whoever removes versions, or counts on one to stay."""
 
 _container = threading.Lock()
 """Held while BentoML's container points at a staging store, and while it is asked."""
@@ -107,6 +117,11 @@ class Store:
         names = _directories(self.models) if use_case is None else [use_case]
         return [tag for name in names for tag in self._tags(name)]
 
+    def entries(self, use_case: str) -> list[str]:
+        """Return the tags of all that lies there for *use_case*, sound or not."""
+        names = _directories(self.models / check_name(use_case))
+        return [f"{use_case}:{name}" for name in names]
+
     def manifest(self, tag: str) -> Manifest:
         """Return the manifest of *tag*; the other files are not looked at.
 
@@ -141,6 +156,32 @@ class Store:
         with _refusing(tag):
             estimator = load_estimator(files)
         return Version(tag, manifest, estimator)
+
+    def remove(self, tag: str) -> None:
+        """Remove a version: at once for every reader, then from the disk.
+
+        Raises:
+            UnknownModel: no version has exactly that tag.
+            StoreUnavailable: it could not be removed.
+        """
+        with _refusing(tag), workspace(self.staging) as scratch:
+            self._directory(tag).rename(scratch / "removed")
+            sync(self._directory(tag).parent)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep other processes on this host from removing versions meanwhile.
+
+        Raises:
+            StoreUnavailable: the lock file cannot be made.
+        """
+        with ExitStack() as held:
+            try:
+                self.staging.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self.staging / REMOVING))
+            except OSError as error:
+                raise StoreUnavailable(f"it cannot be locked: {error}") from error
+            yield
 
     def _directory(self, tag: str) -> Path:
         return self.models.joinpath(*split_tag(tag))

@@ -1,5 +1,6 @@
 """What this process is to serve: settings, use cases, and which tag each is answered by."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,13 +9,16 @@ from typing import Any
 
 import yaml
 
-from ekiben.errors import EkibenError, InvalidSettings
-from ekiben.registry.aliases import Production
+from ekiben.errors import EkibenError, InvalidSettings, LedgerUnavailable
+from ekiben.registry.database import LedgerDatabase
+from ekiben.registry.ledger import Ledger
 from ekiben.registry.store import Store
 from ekiben.serving.roster import Choice, Roster
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
 from ekiben.use_cases.use_case import UseCase
+
+log = logging.getLogger(__name__)
 
 BENTO_FILE = "bento.yaml"
 
@@ -87,17 +91,15 @@ class Plan:
         )
         names = {one.name for one in served}
         pins = packed or {str(name): str(tag) for name, tag in arguments.items()}
-        pins = pins or {
-            name: alias.tag
-            for name, alias in production(settings).all().items()
-            if name in names
-        }
+        releases = settings.releases or ("follow" if packed is None else "pinned")
+        pinned = releases == "pinned"
+        if not pins:
+            pins = production_tags(settings, required=pinned)
         return cls(
             settings,
             served,
             {name: tag for name, tag in pins.items() if name in names},
-            (settings.releases or ("follow" if packed is None else "pinned"))
-            == "pinned",
+            pinned,
         )
 
     def use_case(self, name: str) -> UseCase:
@@ -109,10 +111,12 @@ class Plan:
         if self.pinned:
             tag = self.pins.get(use_case)
             return Choice(tag) if tag else None
-        alias = production(self.settings).find(use_case)
-        if alias is None:
+        production = read_ledger(self.settings).production(use_case)
+        if production is None:
             return None
-        return Choice(alias.tag, alias.digest, alias.previous, alias.since)
+        return Choice(
+            production.tag, production.digest, production.previous, production.since
+        )
 
     def make_worker(self) -> Worker:
         """Make what a process answers with; nothing is loaded yet."""
@@ -120,9 +124,30 @@ class Plan:
         return Worker(self.use_cases, roster, self.settings)
 
 
-def production(settings: Settings) -> Production:
-    """Return the production aliases of this installation."""
-    return Production.at(settings.home)
+def read_ledger(settings: Settings) -> Ledger:
+    """Return the ledger as it stands: a server serves what it says, intact or not.
+
+    Raises:
+        LedgerUnavailable: it cannot be reached.
+    """
+    with LedgerDatabase.opened(settings.ledger_url) as database:
+        return database.ledger()
+
+
+def production_tags(settings: Settings, *, required: bool) -> dict[str, str]:
+    """Return use case to production tag; none when the ledger is away and not *required*.
+
+    A server that follows the ledger starts without it, and is not ready.
+    """
+    try:
+        ledger = read_ledger(settings)
+    except LedgerUnavailable as error:
+        if required:
+            raise
+        log.warning("ledger unavailable", extra={"reason": error.reason})
+        return {}
+    found = {name: ledger.production(name) for name in ledger.use_cases()}
+    return {name: production.tag for name, production in found.items() if production}
 
 
 def packed_tags(bento_file: Path) -> dict[str, str] | None:

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from ekiben.predictor import load_predictor, same
-from ekiben.registry.aliases import Production
 from ekiben.registry.store import Store
 from ekiben.use_cases.catalog import USE_CASES
 from ekiben.use_cases.use_case import UseCase
+from tests.tiny import productions
 
 pytestmark = pytest.mark.server
 
@@ -55,8 +55,7 @@ def test_every_row_gets_one_typed_prediction_in_order(
 def test_ids_are_unique_and_the_exact_tag_is_named(
     client: httpx.Client, home: Path, use_case: UseCase
 ) -> None:
-    alias = Production.at(home).find(use_case.name)
-    assert alias is not None
+    alias = productions(home)[use_case.name]
 
     response = predict(client, use_case, use_case.examples * 50)
 

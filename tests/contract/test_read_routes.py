@@ -13,9 +13,9 @@ import httpx
 import pytest
 from openapi_spec_validator import validate
 
-from ekiben.registry.aliases import Production
 from ekiben.use_cases.catalog import USE_CASES
 from tests.servers import PROJECT, environment, serve
+from tests.tiny import productions
 
 pytestmark = pytest.mark.server
 
@@ -25,7 +25,7 @@ NAMES = [one.name for one in USE_CASES]
 def test_every_use_case_is_listed_with_its_production_version(
     client: httpx.Client, home: Path
 ) -> None:
-    production = Production.at(home).all()
+    production = productions(home)
 
     listed = client.get("/v1/models").json()
 
@@ -273,8 +273,7 @@ def test_a_damaged_version_is_refused_and_the_others_serve(
 ) -> None:
     shutil.copytree(home / "models", tmp_path / "models")
     shutil.copytree(home / "ekiben", tmp_path / "ekiben")
-    alias = Production.at(tmp_path).find("spam")
-    assert alias is not None
+    alias = productions(tmp_path)["spam"]
     path = tmp_path / "models" / alias.tag.replace(":", "/") / "saved_model.pkl"
     content = bytearray(path.read_bytes())
     content[1000] ^= 0x10

@@ -12,11 +12,12 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from ekiben.errors import StoreUnavailable, VersionExists
-from ekiben.registry.aliases import Production
+from ekiben.errors import LedgerUnavailable, StoreUnavailable, VersionExists
+from ekiben.registry.database import LedgerDatabase
+from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
 from ekiben.schemas.model_card import Golden, ModelCard
-from tests.tiny import NOON, card, register
+from tests.tiny import card, ledger_url, promote, promote_in, register
 
 WON, LOST, REFUSED = 0, 3, 4
 
@@ -24,12 +25,12 @@ WON, LOST, REFUSED = 0, 3, 4
 def register_for_ever(home: Path, started: Connection) -> None:
     """Register and promote until killed; the first one, slow, is done at "ready"."""
     tempfile.tempdir = str(home.parent)
-    store, production = Store.at(home), Production.at(home)
+    store, database = Store.at(home), LedgerDatabase.open(ledger_url(home))
     register(store)
     started.send("ready")
     while True:
         manifest = register(store)
-        production.move("iris", manifest.card.tag, manifest.digest, NOON)
+        promote_in(database, manifest.card.tag, manifest.digest)
 
 
 def register_and_die_at(home: Path, step: int) -> None:
@@ -67,10 +68,10 @@ def register_with_files_up_to(home: Path, size: int, golden: int) -> None:
     _refused(lambda: register(Store.at(home), golden=rows))
 
 
-def move_with_files_up_to(home: Path, size: int) -> None:
-    """Move the production alias where no file may exceed *size*."""
+def promote_with_files_up_to(home: Path, manifest: Manifest, size: int) -> None:
+    """Promote where no file may exceed *size*."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-    _refused(lambda: Production.at(home).move("iris", "iris:new", "d", NOON))
+    _refused(lambda: promote(home, manifest))
 
 
 def register_as_nobody(home: Path) -> None:
@@ -100,5 +101,5 @@ def _become_nobody() -> None:
 def _refused(call: Callable[[], Any]) -> None:
     try:
         call()
-    except StoreUnavailable:
+    except (LedgerUnavailable, StoreUnavailable):
         os._exit(REFUSED)

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import yaml
 
-from ekiben.registry.aliases import Production
 from ekiben.use_cases.catalog import USE_CASES
 from tests.servers import PROJECT, Server, environment, serve
+from tests.tiny import productions
 
 pytestmark = pytest.mark.server
 
@@ -29,7 +29,7 @@ def own_home(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def production_tags(home: Path) -> dict[str, str]:
-    return {name: alias.tag for name, alias in Production.at(home).all().items()}
+    return {name: alias.tag for name, alias in productions(home).items()}
 
 
 def ekiben_build(home: Path, *options: str) -> str:
@@ -90,15 +90,16 @@ def test_a_bento_served_from_elsewhere_answers_the_same_and_ignores_promotions(
 ) -> None:
     tags = production_tags(own_home)
     bento = build(own_home)
-    aliases = own_home / "ekiben" / "production"
+    ledger = own_home / "ekiben" / "ledger.db"
 
     assert packed(own_home, bento) == set(tags.values())
-    aliases.rename(own_home / "ekiben" / "moved")
+    ledger.rename(own_home / "ekiben" / "moved")
     try:
         with serve(own_home, target=bento, cwd=tmp_path) as running:
             assert answers(running) == answers(server)
     finally:
-        (own_home / "ekiben" / "moved").rename(aliases)
+        assert not ledger.exists(), "a pinned server was to ask no ledger"
+        (own_home / "ekiben" / "moved").rename(ledger)
 
 
 def test_a_bento_of_one_use_case_packs_and_serves_that_one(

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from ekiben.cli import app
-from ekiben.registry.aliases import Production
 from ekiben.registry.store import Store
 from ekiben.use_cases.iris import IRIS
+from tests.tiny import productions
 
 runner = CliRunner()
 
@@ -32,7 +32,7 @@ def test_a_version_is_registered_and_told_in_one_line(home: Path) -> None:
     assert result.exit_code == 0
     assert line.startswith(f"{tag}  accuracy 0.")
     assert "real data, 149 rows" in line
-    assert Production.at(home).find("iris") is None
+    assert productions(home) == {}
 
 
 @pytest.mark.models
@@ -40,8 +40,7 @@ def test_promotion_moves_production_to_the_new_version(home: Path) -> None:
     result = runner.invoke(app, ["train", "iris", "--promote", "--json"])
 
     [facts] = json.loads(result.stdout)
-    alias = Production.at(home).find("iris")
-    assert alias is not None
+    alias = productions(home)["iris"]
     assert alias.tag == facts["tag"]
     assert alias.digest == Store.at(home).manifest(alias.tag).digest
     assert facts["promoted"] is True

@@ -1,0 +1,156 @@
+"""`ekiben models`, `show`, `prune`: the versions in the store."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from ekiben import upkeep
+from ekiben.cli.setting import AsJson, OneOrAll, known, names
+from ekiben.registry.database import LedgerDatabase
+from ekiben.registry.ledger import PRODUCTION, Ledger
+from ekiben.registry.store import Store
+from ekiben.releases import resolve
+from ekiben.schemas.model_card import Metric, ModelCard
+from ekiben.settings import Settings
+
+KEEP = 5
+"""Enough to go back over some days of releases."""
+
+Tag = Annotated[str, typer.Argument(help="name:version; a prefix of it will do.")]
+Keep = Annotated[
+    int, typer.Option(min=1, help="Previous versions, and newest ones, to keep.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")]
+
+
+def models(use_case: OneOrAll = None, as_json: AsJson = False) -> None:
+    """List the versions with time, metrics, alias and size."""
+    settings = Settings.from_env()
+    store = Store.at(settings.home)
+    with LedgerDatabase.opened(settings.ledger_url) as database:
+        ledger = database.ledger()
+    found = [
+        (store.manifest(tag), aliases(ledger, name, tag))
+        for name in names(use_case)
+        for tag in store.tags(name)
+    ]
+    if as_json:
+        facts = [
+            {
+                "tag": manifest.card.tag,
+                "trained_at": manifest.card.trained_at.isoformat(),
+                "data": manifest.card.data.kind,
+                "metrics": _dumped(manifest.card.evaluation.overall),
+                "aliases": pointing,
+                "bytes": manifest.bytes,
+                "digest": manifest.digest,
+            }
+            for manifest, pointing in found
+        ]
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    table = Table("version", "trained (UTC)", "data", "metrics", "alias", "size")
+    for manifest, pointing in found:
+        card = manifest.card
+        table.add_row(
+            card.tag,
+            f"{card.trained_at:%Y-%m-%d %H:%M}",
+            card.data.kind,
+            _figures(card.evaluation.overall),
+            ", ".join(pointing),
+            decimal(manifest.bytes),
+        )
+    for column in table.columns:
+        column.overflow = "fold"
+    Console().print(table)
+
+
+def show(tag: Tag, as_json: AsJson = False) -> None:
+    """Print the model card of a version whose files are all as they were registered."""
+    settings = Settings.from_env()
+    store = Store.at(settings.home)
+    use_case, _, version = tag.partition(":")
+    full = resolve(known(use_case), version, store.entries(use_case))
+    manifest = store.verify(full)
+    with LedgerDatabase.opened(settings.ledger_url) as database:
+        ledger = database.ledger()
+    pointing = aliases(ledger, use_case, full)
+    if as_json:
+        facts = manifest.card.model_dump(mode="json")
+        facts |= {"digest": manifest.digest, "aliases": pointing}
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    _print_card(manifest.card, manifest.digest, pointing)
+
+
+def prune(
+    use_case: OneOrAll = None,
+    keep: Keep = KEEP,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove versions that are neither aliased, nor a rollback away, nor new."""
+    settings = Settings.from_env()
+    with LedgerDatabase.opened(settings.ledger_url) as ledger:
+        tags = upkeep.prune(
+            names(use_case),
+            store=Store.at(settings.home),
+            ledger=ledger,
+            keep=keep,
+            dry_run=dry_run,
+        )
+    if as_json:
+        typer.echo(json.dumps({"removed": not dry_run, "tags": tags}, indent=2))
+        return
+    for tag in tags:
+        typer.echo(f"{tag} would be removed" if dry_run else f"{tag} removed")
+    if not tags:
+        typer.echo("nothing to remove")
+
+
+def aliases(ledger: Ledger, use_case: str, tag: str) -> list[str]:
+    """Return what points at *tag*: production, or previous."""
+    production = ledger.production(use_case)
+    if production is None:
+        return []
+    pointing = {PRODUCTION: production.tag, "previous": production.previous}
+    return [alias for alias, pointed in pointing.items() if pointed == tag]
+
+
+def _dumped(metrics: dict[str, Metric]) -> dict[str, dict[str, float]]:
+    return {name: metric.model_dump() for name, metric in metrics.items()}
+
+
+def _figures(metrics: dict[str, Metric]) -> str:
+    return "\n".join(f"{name} {metric.value:.4f}" for name, metric in metrics.items())
+
+
+def _print_card(card: ModelCard, digest: str, pointing: list[str]) -> None:
+    table = Table(title=card.tag, title_justify="left", show_header=False)
+    data = card.data
+    libraries = [f"{name} {version}" for name, version in card.libraries.items()]
+    metrics = [
+        f"{name} {metric.value:.4f} [{metric.low:.4f}, {metric.high:.4f}]"
+        for name, metric in card.evaluation.overall.items()
+    ]
+    decision = [f"{name} {value:.4g}" for name, value in card.decision.items()]
+    lines = {
+        "alias": ", ".join(pointing) or "none",
+        "trained": f"{card.trained_at:%Y-%m-%d %H:%M:%S} UTC "
+        f"in {card.training_seconds:.1f} s",
+        "data": f"{data.source} ({data.kind}), {data.rows} rows",
+        "data sha256": data.sha256,
+        "metrics": "\n".join(metrics),
+        "decision": "\n".join(decision),
+        "libraries": "\n".join(libraries),
+        "schema": card.schema_sha256,
+        "digest": digest,
+    }
+    for name, value in lines.items():
+        table.add_row(name, value)
+    table.columns[1].overflow = "fold"
+    Console().print(table, markup=False)

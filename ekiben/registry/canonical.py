@@ -1,0 +1,20 @@
+"""One way to write JSON, so that equal documents have equal digests."""
+
+import hashlib
+import json
+
+from pydantic import JsonValue
+
+
+def canonical(document: JsonValue) -> str:
+    """Return *document* as JSON with sorted keys and no spaces.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest_json(document: JsonValue) -> str:
+    """Return the sha256 of the canonical *document*."""
+    return hashlib.sha256(canonical(document).encode()).hexdigest()

@@ -1,0 +1,261 @@
+"""The ledger in a database: SQLite in one file, or PostgreSQL for several hosts."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ekiben.errors import CorruptLedger, EkibenError, LedgerUnavailable
+from ekiben.registry.canonical import canonical
+from ekiben.registry.events import Event, Head, check_end, read_event, verify_chain
+from ekiben.registry.ledger import Ledger
+
+WAIT_SECONDS = 5.0
+"""How long a statement waits for another writer, and a connection for its server."""
+
+REVISION = "0001"
+"""The newest of the migrations."""
+MIGRATION_LOCK = 0x656B6962656E
+"""The key of PostgreSQL's advisory lock that lets one process migrate at a time."""
+
+_tables = sa.MetaData()
+EVENTS = sa.Table(
+    "ledger_event",
+    _tables,
+    sa.Column("sequence", sa.BigInteger, primary_key=True),
+    *(sa.Column(name, sa.Text) for name in ("use_case", "action", "alias")),
+    *(sa.Column(name, sa.Text) for name in ("from_tag", "to_tag")),
+    sa.Column("weight", sa.Float),
+    *(sa.Column(name, sa.Text) for name in ("actor", "reason")),
+    sa.Column("forced", sa.Boolean),
+    *(sa.Column(name, sa.Text) for name in ("report", "digest")),
+    *(sa.Column(name, sa.Text) for name in ("created", "effective")),
+    *(sa.Column(name, sa.Text) for name in ("previous_hash", "hash")),
+)
+HEAD = sa.Table(
+    "ledger_head",
+    _tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("sequence", sa.BigInteger),
+    sa.Column("hash", sa.Text),
+)
+ALEMBIC = sa.Table("alembic_version", _tables, sa.Column("version_num", sa.String))
+
+
+@dataclass(frozen=True)
+class LedgerDatabase:
+    """The ledger that several processes share; every method raises LedgerUnavailable
+    when the database stays locked or out of reach for longer than it waits."""
+
+    _reads: sa.Engine
+    _writes: sa.Engine
+
+    @classmethod
+    def open(cls, url: str, *, wait: float = WAIT_SECONDS) -> "LedgerDatabase":
+        """Open the ledger at *url*, making or migrating its tables where needed.
+
+        Raises:
+            LedgerUnavailable: it cannot be reached, or a newer Ekiben made it.
+        """
+        with _available():
+            engine = _engine(url, wait)
+            try:
+                if _revision(engine) != REVISION:
+                    _migrate(engine)
+            except BaseException:
+                engine.dispose()
+                raise
+        if engine.dialect.name == "sqlite":
+            return cls(engine, engine.execution_options(write=True))
+        # Head and events are to be of one moment.
+        snapshot = engine.execution_options(isolation_level="REPEATABLE READ")
+        return cls(snapshot, engine)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, url: str) -> Iterator["LedgerDatabase"]:
+        """Open the ledger for the length of a `with` block."""
+        database = cls.open(url)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._reads.dispose()
+
+    def head_sequence(self) -> int:
+        """Return the sequence of the newest event, 0 before any; cheap, for polling."""
+        with _available(), self._reads.connect() as connection:
+            return int(connection.scalar(sa.select(HEAD.c.sequence)) or 0)
+
+    def events_after(self, sequence: int) -> list[Event]:
+        """Return the events after *sequence*, oldest first, as they stand: not verified."""
+        with _available(), self._reads.connect() as connection:
+            return list(_events(connection, EVENTS.c.sequence > sequence))
+
+    def ledger(self) -> Ledger:
+        """Return all events as they stand: not verified."""
+        with _available(), self._reads.connect() as connection:
+            return Ledger(tuple(_events(connection, sa.true())), _head(connection))
+
+    def verified(self) -> Ledger:
+        """Return all events, each known to be as it was written.
+
+        Raises:
+            CorruptLedger: names the first event that is not.
+        """
+        found: list[Event] = []
+
+        def keep(events: Iterator[Event]) -> Iterator[Event]:
+            for event in events:
+                found.append(event)
+                yield event
+
+        with _available(), self._reads.connect() as connection:
+            head = _head(connection)
+            verify_chain(keep(_events(connection, sa.true())), head)
+        return Ledger(tuple(found), head)
+
+    def append(self, use_case: str, transition: Callable[[Ledger], Ledger]) -> Event:
+        """Apply *transition* to the events of *use_case* and keep the one it adds.
+
+        Nobody else writes meanwhile; nothing is written when it raises, such as
+        Conflict. Take the time inside of it: waiting for another writer is over then.
+
+        Raises:
+            CorruptLedger: the newest event is not as it was written.
+        """
+        with _available(), self._writes.begin() as writer:
+            head = _head(writer, lock=True)
+            events = _events(writer, EVENTS.c.use_case == use_case)
+            before = Ledger(tuple(events), head)
+            check_end(_newest(writer), head)
+            event = transition(before).events[-1]
+            writer.execute(EVENTS.insert().values(_row(event)))
+            writer.execute(
+                HEAD.update().values(sequence=event.sequence, hash=event.hash)
+            )
+        return event
+
+
+def _engine(url: str, wait: float) -> sa.Engine:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        milliseconds = round(wait * 1000)
+        options = (
+            f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
+            " -c synchronous_commit=on"
+        )
+        return sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": max(2, round(wait)), "options": options},
+        )
+    try:
+        Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerUnavailable(str(error.strerror)) from error
+    engine = sa.create_engine(parsed, connect_args={"timeout": wait})
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    # The driver's own BEGIN comes late and never before DDL: `_begin_sqlite` says it.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A transaction that reads first and then writes fails at once when another wrote.
+    write = connection.get_execution_options().get("write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _revision(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table(ALEMBIC.name):
+            return None
+        return connection.scalar(sa.select(ALEMBIC.c.version_num))
+
+
+def _migrate(engine: sa.Engine) -> None:
+    # Alembic takes longer to import than most commands to run.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", "ekiben.registry:migrations")
+    with engine.execution_options(write=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise LedgerUnavailable("a newer Ekiben made it") from error
+
+
+def _events(
+    connection: sa.Connection, condition: sa.ColumnElement[bool]
+) -> Iterator[Event]:
+    rows = connection.execute(
+        sa.select(EVENTS).where(condition).order_by(EVENTS.c.sequence)
+    )
+    for row in rows.mappings():
+        yield read_event(_read(row))
+
+
+def _read(row: sa.RowMapping) -> Mapping[str, object]:
+    try:
+        return {**row, "report": json.loads(row["report"])}
+    except (TypeError, ValueError):
+        reason = "was changed: its report is no JSON"
+        raise CorruptLedger(row["sequence"], reason) from None
+
+
+def _row(event: Event) -> dict[str, object]:
+    document = event.document()
+    return {**document, "report": canonical(document["report"])}
+
+
+def _head(connection: sa.Connection, *, lock: bool = False) -> Head:
+    """Return where the ledger ends; *lock* keeps other writers out on PostgreSQL."""
+    statement = sa.select(HEAD.c.sequence, HEAD.c.hash)
+    found = connection.execute(
+        statement.with_for_update() if lock else statement
+    ).first()
+    return Head(*found) if found else Head()
+
+
+def _newest(connection: sa.Connection) -> Head:
+    found = connection.execute(
+        sa.select(EVENTS.c.sequence, EVENTS.c.hash)
+        .order_by(EVENTS.c.sequence.desc())
+        .limit(1)
+    ).first()
+    return Head(*found) if found else Head()
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """Turn what the driver says into one line without SQL or values."""
+    try:
+        yield
+    except EkibenError:
+        raise
+    except DBAPIError as error:
+        lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+        raise LedgerUnavailable(lines[0]) from error
+    except SQLAlchemyError as error:
+        raise LedgerUnavailable(type(error).__name__) from error

@@ -1,0 +1,1 @@
+"""How the ledger's tables come to be, and how older ones are brought up to date."""
