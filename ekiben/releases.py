@@ -1,7 +1,7 @@
 """Promote and roll back: read versions, ask the gates, append to the ledger."""
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -16,7 +16,7 @@ from ekiben.errors import (
     UnknownModel,
 )
 from ekiben.registry.database import LedgerDatabase
-from ekiben.registry.events import Event, Grounds
+from ekiben.registry.events import LEAD, Event, Grounds
 from ekiben.registry.ledger import Ledger
 from ekiben.registry.store import Store
 
@@ -58,8 +58,12 @@ def promote(
     reason: str = "",
     force: bool = False,
     clock: Clock = utc_now,
+    lead: timedelta = LEAD,
 ) -> Event:
     """Make *version*, an exact one or an unambiguous prefix, production of *use_case*.
+
+    It takes effect after *lead*, in which every server loads it; the first version of
+    a use case at once, since nothing else could answer.
 
     *force* overrides failed gates, never an artefact that is not what was registered.
 
@@ -93,6 +97,7 @@ def promote(
                 grounds,
                 seen=known.last(use_case),
                 at=clock(),
+                lead=lead if production else LEAD,
             ),
         )
 

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -82,6 +83,23 @@ class Settings(BaseModel):
         ge=1024,
         description="Bytes that a request body may have; more is 413.",
     )
+    promote_lead_ms: int = Field(
+        default=10_000,
+        ge=300,
+        description="Milliseconds from a promotion to its effect, in which every server "
+        "loads the version, so that all change together.",
+    )
+    probe_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="Seconds that a server gives a new version to load in a process "
+        "of its own.",
+    )
+    probe_megabytes: int = Field(
+        default=6144,
+        ge=512,
+        description="Address space in MiB that a version may take to load there.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log line that is written."
     )
@@ -99,6 +117,11 @@ class Settings(BaseModel):
         if value is not None and not DATABASE_URL.match(value):
             raise ValueError("neither sqlite:////FILE nor postgresql://HOST/DATABASE")
         return value
+
+    @property
+    def promote_lead(self) -> timedelta:
+        """From a promotion to its effect."""
+        return timedelta(milliseconds=self.promote_lead_ms)
 
     @property
     def ledger_url(self) -> str:

@@ -1,8 +1,10 @@
 """`ekiben promote`, `rollback`, `history`, `verify`: the ledger and what moves it."""
 
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,10 +21,12 @@ from ekiben.cli.setting import (
     gates_of,
     names,
 )
-from ekiben.errors import EkibenError
+from ekiben.errors import EkibenError, NothingToRollBack
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import Event, stamp
 from ekiben.registry.ledger import Production, production_at
+from ekiben.registry.local import LocalRollbacks
+from ekiben.registry.packed import read_packed
 from ekiben.registry.store import Store
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import get_use_case
@@ -33,6 +37,14 @@ Version = Annotated[
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
 Force = Annotated[
     bool, typer.Option("--force", help="Override failed gates; needs --reason.")
+]
+Local = Annotated[
+    bool,
+    typer.Option(
+        "--local",
+        help="Only the pinned servers of this host, without the ledger; "
+        "in the src folder of the Bento.",
+    ),
 ]
 To = Annotated[
     str | None, typer.Option(help="An earlier production version. None: the previous.")
@@ -62,15 +74,23 @@ def promote(
             actor=actor_of(settings),
             reason=reason,
             force=force,
+            lead=settings.promote_lead,
         )
     _tell(event, as_json=as_json)
 
 
 def rollback(
-    use_case: UseCaseName, to: To = None, reason: Reason = "", as_json: AsJson = False
+    use_case: UseCaseName,
+    to: To = None,
+    reason: Reason = "",
+    local: Local = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make the previous production version production again, at once."""
     settings = Settings.from_env()
+    if local:
+        _roll_back_here(use_case, to, settings)
+        return
     with LedgerDatabase.opened(settings.ledger_url) as ledger:
         event = releases.rollback(
             use_case,
@@ -81,6 +101,22 @@ def rollback(
             to=to,
         )
     _tell(event, as_json=as_json)
+
+
+def _roll_back_here(use_case: str, to: str | None, settings: Settings) -> None:
+    """Let pinned servers of this host answer with another version that their Bento holds."""
+    rollbacks = LocalRollbacks.at(settings.home)
+    packed = read_packed(Path(os.environ.get("BENTO_PATH", "..")) / "src")
+    if packed is None:
+        raise EkibenError("there is no Bento here; run this in its src folder")
+    now = rollbacks.read().get(use_case) or packed.production.get(use_case)
+    others = [one for one in packed.versions(use_case) if one != now]
+    tag = releases.resolve(use_case, to, others) if to else next(iter(others), None)
+    if tag is None:
+        raise NothingToRollBack(use_case)
+    Store.of_bentoml().verify(tag)
+    rollbacks.set(use_case, tag)
+    typer.echo(f"{tag} answers {use_case} on this host, before: {now}")
 
 
 def read_time(text: str) -> datetime:
@@ -143,7 +179,8 @@ def _tell(event: Event, *, as_json: bool) -> None:
         typer.echo(json.dumps(event.document(), indent=2))
         return
     before = f", before: {event.from_tag}" if event.from_tag else ""
-    typer.echo(f"{event.to_tag} is production of {event.use_case}{before}")
+    since = f" from {event.effective:%H:%M:%S} UTC"
+    typer.echo(f"{event.to_tag} is production of {event.use_case}{since}{before}")
 
 
 def _print_events(events: Sequence[Event], *, as_json: bool) -> None:

@@ -120,6 +120,7 @@ def _promote(
                 gates=gates_of(use_case, store),
                 actor=actor_of(settings),
                 reason="promoted by train",
+                lead=settings.promote_lead,
             )
         except PromotionRefused as error:
             return error

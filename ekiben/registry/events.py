@@ -72,11 +72,13 @@ class Event:
             return False
 
     def delay(self, now: datetime) -> timedelta:
-        """Return how long to wait until the effect, never longer than LEAD.
+        """Return how long to wait until the effect, never longer than was meant.
 
         A clock that was set back must not keep a rollback waiting.
         """
-        return min(max(self.effective - now, timedelta()), LEAD)
+        return min(
+            max(self.effective - now, timedelta()), self.effective - self.created
+        )
 
     def _hash(self) -> str:
         document = self.document()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ekiben.errors import (
     AlreadyProduction,
@@ -76,8 +76,9 @@ class Ledger:
         *,
         seen: int,
         at: datetime,
+        lead: timedelta = LEAD,
     ) -> "Ledger":
-        """Make *tag* production.
+        """Make *tag* production, *lead* from now on.
 
         Raises:
             Conflict: the use case was moved after *seen*.
@@ -94,7 +95,7 @@ class Ledger:
         for event in self.history(use_case):
             if event.to_tag == tag and event.digest != digest:
                 raise ArtefactRefused(tag, "it is not the artefact that was promoted")
-        return self._with("promote", use_case, tag, digest, grounds, at)
+        return self._with("promote", use_case, tag, digest, grounds, at, lead)
 
     def rollback_target(self, use_case: str, to: str | None = None) -> Event:
         """Return the move whose version a rollback restores: the one before, or *to*.
@@ -166,6 +167,7 @@ class Ledger:
         digest: str,
         grounds: Grounds,
         at: datetime,
+        lead: timedelta = LEAD,
     ) -> "Ledger":
         production = self.production(use_case)
         event = Event(
@@ -182,7 +184,7 @@ class Ledger:
             report=grounds.report,
             digest=digest,
             created=at.astimezone(UTC),
-            effective=at.astimezone(UTC) + LEAD,
+            effective=at.astimezone(UTC) + lead,
             previous_hash=self.head.hash,
             hash="",
         ).sealed()

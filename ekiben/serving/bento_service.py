@@ -40,7 +40,8 @@ class EkibenService(Service[Any]):
         """Pack the pinned versions and check that each endpoint belongs to a use case."""
         super().__attrs_post_init__()
         self.plan = self.inner.plan
-        self.models.extend(BentoModel(tag) for tag in self.plan.pins.values())
+        self.models.extend(BentoModel(tag) for tag in self.plan.packed.tags)
+        self.labels.update(self.plan.packed.labels())
         with one_line():
             self.routes = tuple(self._routes())
 

@@ -118,8 +118,7 @@ class Follower:
         if reason is not None:
             self._report(name, choice, reason)
             return
-        if choice.effective is not None:
-            self._stopped.wait((choice.effective - self._now()).total_seconds())
+        self._stopped.wait(choice.delay(self._now()))
         with self._lock:
             if self._wanted.get(name) is not choice or self._stopped.is_set():
                 return

@@ -4,23 +4,25 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ekiben.errors import EkibenError, InvalidSettings, LedgerUnavailable
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.ledger import Ledger
+from ekiben.registry.local import LocalRollbacks
+from ekiben.registry.packed import Packed, read_packed
 from ekiben.registry.store import Store
+from ekiben.serving.follower import Follower, Releases
+from ekiben.serving.probe import Limits, probe
 from ekiben.serving.roster import Choice, Roster
+from ekiben.serving.sources import LedgerReleases, PinnedReleases
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
 from ekiben.use_cases.use_case import UseCase
 
 log = logging.getLogger(__name__)
-
-BENTO_FILE = "bento.yaml"
 
 
 @contextmanager
@@ -34,11 +36,11 @@ def one_line() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is served and from which tags; *pins* also say what a Bento packs."""
+    """What is served and from which tags; *packed* also says what a Bento holds."""
 
     settings: Settings
     use_cases: tuple[UseCase, ...]
-    pins: Mapping[str, str]
+    packed: Packed
     pinned: bool
 
     @classmethod
@@ -72,56 +74,59 @@ class Plan:
         Raises:
             InvalidSettings: a use case is asked for that is not there.
         """
-        packed = packed_tags(service_file.resolve().parent.parent / BENTO_FILE)
-        known = {use_case.name for use_case in catalog}
-        there = known if packed is None else known & packed.keys()
-        if not there:
-            raise InvalidSettings(
-                "this Bento holds no model; promote versions, then build it again"
-            )
-        if unknown := set(settings.models) - there:
-            raise InvalidSettings(
-                f"EKIBEN_MODELS: no use case {', '.join(sorted(unknown))} here; "
-                f"there are: {', '.join(one.name for one in catalog if one.name in there)}"
-            )
-        served = tuple(
-            one
-            for one in catalog
-            if one.name in there and one.name in (settings.models or known)
-        )
-        names = {one.name for one in served}
-        pins = packed or {str(name): str(tag) for name, tag in arguments.items()}
-        releases = settings.releases or ("follow" if packed is None else "pinned")
+        held = read_packed(service_file.resolve().parent)
+        served = _served(settings, catalog, held)
+        releases = settings.releases or ("follow" if held is None else "pinned")
         pinned = releases == "pinned"
-        if not pins:
-            pins = production_tags(settings, required=pinned)
-        return cls(
-            settings,
-            served,
-            {name: tag for name, tag in pins.items() if name in names},
-            pinned,
-        )
+        if held is None:
+            held = packed_now(settings, required=pinned)
+            if arguments:
+                pins = {str(name): str(tag) for name, tag in arguments.items()}
+                held = Packed(pins, held.previous)
+        names = {one.name for one in served}
+        return cls(settings, served, held.only(names), pinned)
 
     def use_case(self, name: str) -> UseCase:
         """Return the served use case *name*."""
         return next(one for one in self.use_cases if one.name == name)
 
-    def choose(self, use_case: str) -> Choice | None:
-        """Say which version answers *use_case*: the pin, or what is production."""
-        if self.pinned:
-            tag = self.pins.get(use_case)
-            return Choice(tag) if tag else None
-        production = read_ledger(self.settings).production(use_case)
-        if production is None:
-            return None
-        return Choice(
-            production.tag, production.digest, production.previous, production.since
-        )
+    @cached_property
+    def releases(self) -> Releases:
+        """Where this process reads which version answers: the one place that decides."""
+        if not self.pinned:
+            return LedgerReleases(self.settings.ledger_url)
+        local = LocalRollbacks.at(self.settings.home)
+        return PinnedReleases(self.packed.production, self.packed.previous, local)
 
     def make_worker(self) -> Worker:
         """Make what a process answers with; nothing is loaded yet."""
-        roster = Roster(self.use_cases, Store.of_bentoml, self.choose)
-        return Worker(self.use_cases, roster, self.settings)
+        roster = Roster(self.use_cases, Store.of_bentoml, self.releases.choose)
+        limits = Limits(
+            self.settings.probe_seconds, self.settings.probe_megabytes * 2**20
+        )
+
+        def try_apart(use_case: str, choice: Choice) -> str | None:
+            return probe(use_case, choice, Store.of_bentoml(), limits)
+
+        follower = Follower(roster, self.releases, try_apart)
+        return Worker(self.use_cases, roster, follower, self.settings)
+
+
+def _served(
+    settings: Settings, catalog: Sequence[UseCase], held: Packed | None
+) -> tuple[UseCase, ...]:
+    there = [one for one in catalog if held is None or one.name in held.production]
+    names = [one.name for one in there]
+    if not there:
+        raise InvalidSettings(
+            "this Bento holds no model; promote versions, then build it again"
+        )
+    if unknown := set(settings.models) - set(names):
+        raise InvalidSettings(
+            f"EKIBEN_MODELS: no use case {', '.join(sorted(unknown))} here; "
+            f"there are: {', '.join(names)}"
+        )
+    return tuple(one for one in there if one.name in (settings.models or names))
 
 
 def read_ledger(settings: Settings) -> Ledger:
@@ -134,10 +139,13 @@ def read_ledger(settings: Settings) -> Ledger:
         return database.ledger()
 
 
-def production_tags(settings: Settings, *, required: bool) -> dict[str, str]:
-    """Return use case to production tag; none when the ledger is away and not *required*.
+def packed_now(settings: Settings, *, required: bool) -> Packed:
+    """Return what is production now and was before; nothing when the ledger is away.
 
     A server that follows the ledger starts without it, and is not ready.
+
+    Raises:
+        LedgerUnavailable: the ledger is away and *required*.
     """
     try:
         ledger = read_ledger(settings)
@@ -145,17 +153,10 @@ def production_tags(settings: Settings, *, required: bool) -> dict[str, str]:
         if required:
             raise
         log.warning("ledger unavailable", extra={"reason": error.reason})
-        return {}
+        return Packed({})
     found = {name: ledger.production(name) for name in ledger.use_cases()}
-    return {name: production.tag for name, production in found.items() if production}
-
-
-def packed_tags(bento_file: Path) -> dict[str, str] | None:
-    """Return use case to tag of the models in a Bento; None where there is no Bento."""
-    if not bento_file.is_file():
-        return None
-    bento = yaml.safe_load(bento_file.read_text(encoding="utf-8"))
-    listed = [
-        model["tag"] for service in bento["services"] for model in service["models"]
-    ]
-    return {tag.partition(":")[0]: tag for tag in listed}
+    moved = {name: one for name, one in found.items() if one}
+    return Packed(
+        {name: one.tag for name, one in moved.items()},
+        {name: one.previous for name, one in moved.items() if one.previous},
+    )

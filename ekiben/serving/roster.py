@@ -4,7 +4,7 @@ import gc
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -26,7 +26,8 @@ WARM_UP_ROWS = (1, 8, 64, 512)
 class Choice:
     """Which version production is, and what is known of the change to it.
 
-    `effective` is when it starts to answer; `fallback` what answers while it cannot.
+    `effective` is when it starts to answer, at most `lead` from now; `fallback` is what
+    answers while it cannot.
     """
 
     tag: str
@@ -34,7 +35,17 @@ class Choice:
     previous: str | None = None
     since: datetime | None = None
     effective: datetime | None = None
+    lead: timedelta = timedelta()
     fallback: "Choice | None" = None
+
+    def delay(self, now: datetime) -> float:
+        """Return the seconds until it takes effect, never longer than its lead.
+
+        A clock that was set back must not keep a rollback waiting.
+        """
+        if self.effective is None:
+            return 0.0
+        return min(max(self.effective - now, timedelta()), self.lead).total_seconds()
 
     @property
     def key(self) -> tuple[str, str | None, datetime | None]:

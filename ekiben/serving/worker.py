@@ -14,6 +14,7 @@ from uuid_utils import uuid7
 
 from ekiben.schemas.base import Row
 from ekiben.serving.dispatcher import Answer, Dispatcher, never
+from ekiben.serving.follower import Follower
 from ekiben.serving.roster import Roster
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Worker:
 
     use_cases: "Sequence[UseCase]"
     roster: Roster
+    follower: Follower
     settings: "Settings"
     dispatchers: dict[str, Dispatcher] = field(init=False)
 
@@ -69,8 +71,12 @@ class Worker:
                 self._loaded = True
 
     def start(self) -> None:
-        """Load in the background: the process answers /livez meanwhile."""
-        threading.Thread(target=self.load, name="load", daemon=True).start()
+        """Load in the background, then follow: the process answers /livez meanwhile."""
+        threading.Thread(target=self._load_and_follow, name="load", daemon=True).start()
+
+    def _load_and_follow(self) -> None:
+        self.load()
+        self.follower.start()
 
     async def predict(
         self,

@@ -110,7 +110,7 @@ def test_no_version_answers_before_its_time(
     follower: Follower, roster: Roster, releases: Releases, choices: list[Choice]
 ) -> None:
     at = datetime.now(UTC) + timedelta(seconds=0.6)
-    releases.move(Choice(choices[1].tag, effective=at))
+    releases.move(Choice(choices[1].tag, effective=at, lead=timedelta(seconds=1)))
     follower.look()
     until(lambda: roster.is_warm("iris", choices[1]))
 
