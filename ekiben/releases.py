@@ -15,6 +15,7 @@ from ekiben.errors import (
     RollbackRefused,
     UnknownModel,
 )
+from ekiben.registry.canonical import finite
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import LEAD, Event, Grounds
 from ekiben.registry.ledger import Ledger
@@ -84,7 +85,8 @@ def promote(
     report = gates(tag, production.tag if production else None)
     if not report.passed and not force:
         raise PromotionRefused(tag, report.failed)
-    grounds = Grounds(actor=actor, reason=reason, forced=force, report=report.facts())
+    facts = finite(report.facts())
+    grounds = Grounds(actor=actor, reason=reason, forced=force, report=facts)
     with store.kept():
         if store.verify(tag).digest != digest:
             raise ArtefactRefused(tag, "it was replaced while the gates were at work")

@@ -1,30 +1,67 @@
 """The command line: parse, call, print."""
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
-from ekiben.cli import data, models, releases
-from ekiben.cli.build import build_command
-from ekiben.cli.train import train
 from ekiben.errors import EkibenError
 
+COMMANDS = {
+    "train": "ekiben.cli.train:train",
+    "models": "ekiben.cli.models:models",
+    "show": "ekiben.cli.models:show",
+    "promote": "ekiben.cli.promote:promote",
+    "rollback": "ekiben.cli.rollback:rollback",
+    "history": "ekiben.cli.history:history",
+    "verify": "ekiben.cli.upkeep:verify",
+    "prune": "ekiben.cli.upkeep:prune",
+    "build": "ekiben.cli.build:build_command",
+    "data": "ekiben.cli.data:app",
+}
+"""Every command, and where it is: a function, or an app with commands of its own."""
+
+
+class Commands(TyperGroup):
+    """The commands, each imported when it is asked for.
+
+    A rollback is in a hurry, and need not wait for pandas and scikit-learn. What typer
+    hands in and takes are of its own copy of click, which has no public name.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return all names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import and return a command, None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer()
+            alone.command(cmd_name)(found)
+            found = alone
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="A production model server packaged with BentoML.",
 )
-app.add_typer(data.app, name="data")
-app.command("train")(train)
-app.command()(models.models)
-app.command()(models.show)
-app.command()(releases.promote)
-app.command()(releases.rollback)
-app.command()(releases.history)
-app.command()(releases.verify)
-app.command()(models.prune)
-app.command("build")(build_command)
+
+
+@app.callback()
+def ekiben() -> None:
+    """A production model server packaged with BentoML."""
 
 
 def main() -> None:

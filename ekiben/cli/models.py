@@ -1,4 +1,4 @@
-"""`ekiben models`, `show`, `prune`: the versions in the store."""
+"""`ekiben models` and `show`: the versions in the store."""
 
 import json
 from typing import Annotated
@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from ekiben import upkeep
-from ekiben.cli.setting import AsJson, OneOrAll, known, names
+from ekiben.cli.catalogue import OneOrAll, known, names
+from ekiben.cli.setting import AsJson
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.ledger import PRODUCTION, Ledger
 from ekiben.registry.store import Store
@@ -17,14 +17,7 @@ from ekiben.releases import resolve
 from ekiben.schemas.model_card import Metric, ModelCard
 from ekiben.settings import Settings
 
-KEEP = 5
-"""Enough to go back over some days of releases."""
-
 Tag = Annotated[str, typer.Argument(help="name:version; a prefix of it will do.")]
-Keep = Annotated[
-    int, typer.Option(min=1, help="Previous versions, and newest ones, to keep.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")]
 
 
 def models(use_case: OneOrAll = None, as_json: AsJson = False) -> None:
@@ -85,31 +78,6 @@ def show(tag: Tag, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(facts, indent=2))
         return
     _print_card(manifest.card, manifest.digest, pointing)
-
-
-def prune(
-    use_case: OneOrAll = None,
-    keep: Keep = KEEP,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:
-    """Remove versions that are neither aliased, nor a rollback away, nor new."""
-    settings = Settings.from_env()
-    with LedgerDatabase.opened(settings.ledger_url) as ledger:
-        tags = upkeep.prune(
-            names(use_case),
-            store=Store.at(settings.home),
-            ledger=ledger,
-            keep=keep,
-            dry_run=dry_run,
-        )
-    if as_json:
-        typer.echo(json.dumps({"removed": not dry_run, "tags": tags}, indent=2))
-        return
-    for tag in tags:
-        typer.echo(f"{tag} would be removed" if dry_run else f"{tag} removed")
-    if not tags:
-        typer.echo("nothing to remove")
 
 
 def aliases(ledger: Ledger, use_case: str, tag: str) -> list[str]:

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from ekiben.cli.catalogue import gates_of
 from ekiben.cli.data import cache_of
-from ekiben.cli.setting import actor_of, gates_of
+from ekiben.cli.setting import actor_of
 from ekiben.datasets import load
 from ekiben.errors import EkibenError, PromotionRefused, UnknownUseCase
 from ekiben.registry.database import LedgerDatabase

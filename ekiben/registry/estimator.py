@@ -4,7 +4,6 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import joblib
 import yaml
 
 from ekiben.registry.files import Mismatch
@@ -33,6 +32,8 @@ def load_estimator(files: Mapping[str, bytes]) -> Any:
     module = described.get("module") if isinstance(described, dict) else None
     if module != MODULE:
         raise Mismatch(f"{DESCRIPTION} names module {module!r}")
+    import joblib  # takes long, and a rollback loads nothing
+
     try:
         return joblib.load(io.BytesIO(files[MODEL]))
     except Exception as error:

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from ekiben.predictor import load_predictor
-from ekiben.registry.aliases import Production
 from ekiben.registry.store import Store
 from ekiben.use_cases.catalog import USE_CASES, get_use_case
 from tests.servers import PROJECT, environment, serve
+from tests.tiny import productions
 
 pytestmark = pytest.mark.server
 
@@ -37,8 +37,7 @@ def check(home: Path) -> list[str]:
     tags = store.tags()
     for tag in tags:
         store.verify(tag)
-    alias = Production.at(home).find(IRIS.name)
-    assert alias is not None
+    alias = productions(home)[IRIS.name]
     load_predictor(store, IRIS, alias.tag, alias.digest)
     return tags
 
