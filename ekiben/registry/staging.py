@@ -36,5 +36,5 @@ def _sweep(staging: Path) -> None:
         try:
             with locked(directory / LOCK, wait=False):
                 shutil.rmtree(directory, ignore_errors=True)
-        except BlockingIOError:
+        except (BlockingIOError, FileNotFoundError):  # alive, or just gone by itself
             continue
