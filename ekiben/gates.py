@@ -163,7 +163,7 @@ def regression(found: Mapping[str, Difference], main: str) -> Verdict:
     told = [
         _loss(name, one, tolerance)
         for name, one in found.items()
-        if _is_worse(name, one, tolerance := _tolerance(name, main))
+        if is_worse(name, one, tolerance := _tolerance(name, main))
     ]
     if main not in found:
         told.append(f"{main} is not defined")
@@ -185,7 +185,7 @@ def slices(found: Mapping[str, Mapping[str, SliceDifferences]]) -> Verdict:
     told = [
         f"{name} {group}: {_loss(metric, one, SLICE_TOLERANCE)}"
         for name, group, metric, one in _each(found)
-        if one.low is not None and _is_worse(metric, one, SLICE_TOLERANCE)
+        if one.low is not None and is_worse(metric, one, SLICE_TOLERANCE)
     ]
     count = sum(len(groups) for groups in found.values())
     numbers: dict[str, JsonValue] = {
@@ -195,7 +195,7 @@ def slices(found: Mapping[str, Mapping[str, SliceDifferences]]) -> Verdict:
     return Verdict(
         gate="slices",
         passed=not told,
-        words="; ".join(told) or f"no loss on any of {count} slices",
+        words="; ".join(told) or f"no sure loss on any of {count} slices",
         numbers=numbers,
     )
 
@@ -230,7 +230,7 @@ def _tolerance(name: str, main: str) -> float:
     return MAIN_TOLERANCE if name == main else METRIC_TOLERANCE
 
 
-def _is_worse(name: str, one: Difference, tolerance: float) -> bool:
+def is_worse(name: str, one: Difference, tolerance: float) -> bool:
     """Whether the whole interval of the gain lies below -tolerance, or there is none.
 
     Nothing is lost where the incumbent has no figure either.
@@ -247,7 +247,7 @@ def _lost_score(name: str, one: Difference) -> str | None:
     if one.incumbent is None:
         return None
     tolerance = max(SMALLEST_SCORE_LOSS, SCORE_LOSS * one.incumbent)
-    return _loss(name, one, tolerance) if _is_worse(name, one, tolerance) else None
+    return _loss(name, one, tolerance) if is_worse(name, one, tolerance) else None
 
 
 def _loss(name: str, one: Difference, tolerance: float) -> str:

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from ekiben.cli import data
 from ekiben.cli.build import build_command
+from ekiben.cli.compare import compare_command
 from ekiben.cli.train import train
 from ekiben.errors import EkibenError
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command("train")(train)
 app.command("build")(build_command)
+app.command("compare")(compare_command)
 
 
 def main() -> None:

@@ -62,6 +62,11 @@ class Report(BaseModel):
         """The names of the gates that refused."""
         return tuple(one.gate for one in self.verdicts if not one.passed)
 
+    def facts(self) -> JsonValue:
+        """Return the report as JSON has it, for the ledger to keep."""
+        found: JsonValue = self.model_dump(mode="json")
+        return found
+
 
 class Difference(Record):
     """One metric of two versions on the same rows; null: not defined there."""
