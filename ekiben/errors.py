@@ -93,8 +93,11 @@ class CorruptLedger(EkibenError):
 class PromotionRefused(EkibenError):
     """The candidate failed at least one quality gate."""
 
-    def __init__(self, tag: str, failed: Sequence[str]) -> None:
-        super().__init__(f"{tag} was not promoted; failed gates: {', '.join(failed)}")
+    def __init__(
+        self, tag: str, failed: Sequence[str], refusals: Sequence[str] = ()
+    ) -> None:
+        told = "; ".join(refusals) or ", ".join(failed)
+        super().__init__(f"{tag} was not promoted; failed gates: {told}")
         self.tag = tag
         self.failed = tuple(failed)
 

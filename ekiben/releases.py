@@ -35,6 +35,10 @@ class GateReport(Protocol):
     def failed(self) -> Sequence[str]:
         """The names of the gates that failed."""
 
+    @property
+    def refusals(self) -> Sequence[str]:
+        """The same with the reason of each."""
+
     def facts(self) -> JsonValue:
         """Return every verdict with its numbers, for the ledger to keep."""
 
@@ -84,7 +88,7 @@ def promote(
     digest = store.verify(tag).digest
     report = gates(tag, production.tag if production else None)
     if not report.passed and not force:
-        raise PromotionRefused(tag, report.failed)
+        raise PromotionRefused(tag, report.failed, report.refusals)
     facts = finite(report.facts())
     grounds = Grounds(actor=actor, reason=reason, forced=force, report=facts)
     with store.kept():

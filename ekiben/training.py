@@ -2,7 +2,7 @@
 
 import math
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from ekiben.datasets import Table
 from ekiben.errors import InvalidTable
 from ekiben.evaluation import evaluate
+from ekiben.holdout import evidence
 from ekiben.predictor import Predictor, scorer_of
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
@@ -51,6 +52,8 @@ class Trained:
     evaluation: Evaluation
     golden: Sequence[Golden]
     seconds: float
+    evidence: Mapping[str, bytes]
+    """Files that the version will be judged by."""
 
 
 def train(
@@ -84,7 +87,11 @@ def train(
         )
 
     return store.register(
-        use_case.name, trained.estimator, make_card=make_card, golden=trained.golden
+        use_case.name,
+        trained.estimator,
+        make_card=make_card,
+        golden=trained.golden,
+        extras=trained.evidence,
     )
 
 
@@ -111,7 +118,8 @@ def fit(
     golden_places = pick_golden(labels[parts.test], answers, stated, use_case.classes)
     rows = use_case.encoding.rows_of(test.frame.iloc[golden_places])
     golden = make_golden(predictor, [*use_case.examples, *rows])
-    return Trained(predictor, estimator, evaluation, golden, seconds)
+    kept = evidence(use_case, table.frame, parts.test, np.random.default_rng(seed))
+    return Trained(predictor, estimator, evaluation, golden, seconds, kept)
 
 
 def split(labels: NDArray[Any], rng: np.random.Generator) -> Split:

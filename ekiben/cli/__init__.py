@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "ekiben.cli.train:train",
     "models": "ekiben.cli.models:models",
     "show": "ekiben.cli.models:show",
+    "compare": "ekiben.cli.compare:compare_command",
     "promote": "ekiben.cli.promote:promote",
     "rollback": "ekiben.cli.rollback:rollback",
     "history": "ekiben.cli.history:history",

@@ -1,14 +1,13 @@
 """What the commands share that know the catalogue: names of use cases, and their gates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import typer
-from pydantic import JsonValue
 
-from ekiben.errors import ArtefactRefused, UnknownUseCase
-from ekiben.predictor import load_predictor
+from ekiben.comparison import check
+from ekiben.errors import UnknownUseCase
 from ekiben.registry.store import Store
 from ekiben.releases import Gates
 from ekiben.use_cases.catalog import USE_CASES, get_use_case
@@ -40,34 +39,6 @@ def names(use_case: str | None) -> Sequence[str]:
     return [use_case] if use_case else [one.name for one in USE_CASES]
 
 
-@dataclass(frozen=True)
-class Soundness:
-    """Whether a version loads and answers its golden rows as it did."""
-
-    failed: tuple[str, ...]
-    reason: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether it does."""
-        return not self.failed
-
-    def facts(self) -> JsonValue:
-        """Return the verdict."""
-        return {
-            "passed": self.passed,
-            "gates": [{"name": "golden", "passed": self.passed, "reason": self.reason}],
-        }
-
-
 def gates_of(use_case: UseCase, store: Store) -> Gates:
     """Return the gates that a version of *use_case* has to pass."""
-
-    def check(candidate: str, _: str | None) -> Soundness:
-        try:
-            load_predictor(store, use_case, candidate)
-        except ArtefactRefused as error:
-            return Soundness(("golden",), error.reason)
-        return Soundness((), "")
-
-    return check
+    return partial(check, store=store, use_case=use_case)

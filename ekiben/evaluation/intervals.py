@@ -37,7 +37,7 @@ def evaluate(
     ROC AUC of one class only, is left out.
     """
     outcome = Outcome(
-        _numbers(labels, classes), _numbers(answers, classes), probabilities
+        numbers(labels, classes), numbers(answers, classes), probabilities
     )
     return Evaluation(
         rows=len(outcome.labels),
@@ -53,7 +53,8 @@ def evaluate(
     )
 
 
-def _numbers(labels: ArrayLike, classes: Sequence[Any]) -> Integers:
+def numbers(labels: ArrayLike, classes: Sequence[Any]) -> Integers:
+    """Return the place of each label among *classes*."""
     places = {name: number for number, name in enumerate(classes)}
     return np.array([places[label] for label in np.asarray(labels).tolist()], np.int64)
 
@@ -84,7 +85,7 @@ def _figures(
     values = {name: float(METRICS[name](outcome, once)[0]) for name in metrics}
     defined = [name for name in metrics if np.isfinite(values[name])]
     parts: dict[str, list[Floats]] = {name: [] for name in defined}
-    for weights in _resamples(len(outcome.labels), rng):
+    for weights in resamples(len(outcome.labels), rng):
         for name in defined:
             parts[name].append(METRICS[name](outcome, weights))
     return {
@@ -99,11 +100,13 @@ def _metric(value: float, resampled: Floats) -> Metric:
     return Metric(value=value, low=float(low), high=float(high))
 
 
-def _resamples(rows: int, rng: np.random.Generator) -> Iterator[Floats]:
+def resamples(
+    rows: int, rng: np.random.Generator, total: int = RESAMPLES
+) -> Iterator[Floats]:
     """Yield how often each row is drawn in each resample, some resamples at a time."""
-    at_once = max(1, min(RESAMPLES, CHUNK // rows))
-    for start in range(0, RESAMPLES, at_once):
-        count = min(at_once, RESAMPLES - start)
+    at_once = max(1, min(total, CHUNK // rows))
+    for start in range(0, total, at_once):
+        count = min(at_once, total - start)
         drawn = rng.integers(rows, size=(count, rows))
         drawn += np.arange(count)[:, None] * rows
         counts = np.bincount(drawn.ravel(), minlength=count * rows)

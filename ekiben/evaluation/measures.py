@@ -143,6 +143,10 @@ METRICS: Mapping[str, Measure] = {
     )
 }
 
+SMALLER_IS_BETTER = frozenset({"false_positive_rate", "log_loss", "brier"})
+OF_PROBABILITIES = frozenset({"log_loss", "brier"})
+"""Scores of the stated probabilities themselves, whatever is answered."""
+
 
 def _counts(outcome: Outcome, weights: Floats) -> tuple[Floats, Floats, Floats]:
     """Return hits, false alarms and misses of the positive class."""

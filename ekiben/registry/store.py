@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +87,12 @@ class Store:
         *,
         make_card: Callable[[str], ModelCard],
         golden: Sequence[Golden],
+        extras: Mapping[str, bytes] | None = None,
         version: str | None = None,
     ) -> Manifest:
         """Save *estimator* as a new version, all at once; *make_card* is given its tag.
+
+        *extras* are further files, by relative POSIX path; the manifest covers them.
 
         Raises:
             VersionExists: another registered that *version* first.
@@ -103,7 +106,7 @@ class Store:
             raise VersionExists(tag)
         try:
             with workspace(self.staging) as scratch:
-                manifest = _prepare(scratch, card, estimator, golden)
+                manifest = _prepare(scratch, card, estimator, golden, extras or {})
                 self._publish(scratch, tag)
         except OSError as error:
             raise StoreUnavailable(f"{tag} not registered: {error}") from error
@@ -139,7 +142,18 @@ class Store:
             UnknownModel: no version has exactly that tag.
             ArtefactRefused: a file is not what was registered.
         """
-        return self._read(tag)[0]
+        return self.read(tag)[0]
+
+    def read(self, tag: str) -> tuple[Manifest, dict[str, bytes]]:
+        """Return manifest and files of *tag*, every digest checked, nothing parsed.
+
+        Raises:
+            UnknownModel: no version has exactly that tag.
+            ArtefactRefused: a file is not what was registered.
+        """
+        with _refusing(tag):
+            manifest, files = read_version(self._directory(tag))
+            return _of(tag, manifest), files
 
     def load(self, tag: str) -> Version:
         """Load *tag*; no byte is parsed or unpickled before all digests are right.
@@ -148,7 +162,7 @@ class Store:
             UnknownModel: no version has exactly that tag.
             ArtefactRefused: a file is not what was registered, or cannot be loaded.
         """
-        manifest, files = self._read(tag)
+        manifest, files = self.read(tag)
         differing = differing_libraries(manifest.card.libraries, running_libraries())
         if differing:
             facts = {"tag": tag, "differing": differing}
@@ -185,11 +199,6 @@ class Store:
 
     def _directory(self, tag: str) -> Path:
         return self.models.joinpath(*split_tag(tag))
-
-    def _read(self, tag: str) -> tuple[Manifest, dict[str, bytes]]:
-        with _refusing(tag):
-            manifest, files = read_version(self._directory(tag))
-            return _of(tag, manifest), files
 
     def _tags(self, name: str) -> list[str]:
         found: list[tuple[Any, str]] = []
@@ -233,11 +242,20 @@ def _new_tag(use_case: str, version: str | None) -> str:
 
 
 def _prepare(
-    scratch: Path, card: ModelCard, estimator: Any, golden: Sequence[Golden]
+    scratch: Path,
+    card: ModelCard,
+    estimator: Any,
+    golden: Sequence[Golden],
+    extras: Mapping[str, bytes],
 ) -> Manifest:
     """Lay out the version below *scratch* as BentoML would, sealed and on the disk."""
     _save(scratch, card, estimator)
     directory = scratch.joinpath(*split_tag(card.tag))
+    for name, content in extras.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:  # never in the place of one of BentoML's
+            file.write(content)
     manifest = seal(card, digest_tree(directory), golden)
     (directory / MANIFEST).write_bytes(render(manifest))
     sync_tree(directory)

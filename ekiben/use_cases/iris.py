@@ -30,6 +30,9 @@ SPECIES: tuple[str, ...] = get_args(Species)
 SMALLEST = 1e-15
 """A logarithm is taken of no smaller probability, so that it is a finite number."""
 
+FLOORS = {"accuracy": 0.80}
+"""Six of 30 test rows may be wrong; the table's usual figure is two of them."""
+
 
 def build(seed: int) -> Estimator:
     """Build the pipeline."""
@@ -90,4 +93,5 @@ IRIS = UseCase(
     label_of=lambda fields: fields["species"],
     probabilities_of=as_stated,
     metrics=("accuracy", "f1_macro", "log_loss"),
+    floors=FLOORS,
 )

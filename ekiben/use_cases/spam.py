@@ -33,6 +33,10 @@ from ekiben.use_cases.use_case import Decision, Estimator, Fields, Floats, UseCa
 
 TERM = r"(?u)\d{1,2}|[^\W\d]{1,4}|[^\s\w]+"
 
+FLOORS = {"f1": 0.88, "precision": 0.85}
+"""The public file gives an F1 of 0.96, the sample 0.93. Of seven messages called spam
+six must be: a lost message costs more than a read one."""
+
 
 def build(seed: int) -> Estimator:
     """Build the pipeline."""
@@ -90,4 +94,5 @@ SPAM = UseCase(
         "brier",
     ),
     slices={"length": _length},
+    floors=FLOORS,
 )

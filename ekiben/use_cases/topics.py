@@ -30,6 +30,9 @@ THRESHOLDS = np.linspace(1 / len(CLASSES), 0.75, 21)
 """Abstain thresholds to choose from. The first never abstains: the largest of four
 probabilities is a quarter at least."""
 
+FLOORS = {"f1_weighted": 0.75}
+"""Eight seeds of the split gave 0.79 to 0.88; below is no bad luck."""
+
 
 def build(seed: int) -> Estimator:
     """Build the pipeline; classes count alike, since *mlops* is rare."""
@@ -99,4 +102,5 @@ TOPICS = UseCase(
     probabilities_of=as_stated,
     metrics=("f1_weighted", "accuracy", "f1_macro", "log_loss"),
     slices={"length": _length},
+    floors=FLOORS,
 )

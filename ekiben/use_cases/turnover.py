@@ -25,6 +25,9 @@ ENCODING = NumericColumns.of(
     categories={"department": get_args(Department), "salary": get_args(Salary)},
 )
 
+FLOORS = {"roc_auc": 0.95, "f1": 0.85}
+"""Eight seeds of the split gave an AUC of 0.982 to 0.991, the sample 0.983."""
+
 
 def build(seed: int) -> Estimator:
     """Build the classifier; equal tables and seeds give equal trees."""
@@ -94,4 +97,5 @@ TURNOVER = UseCase(
         "brier",
     ),
     slices={"department": _department, "salary": _salary},
+    floors=FLOORS,
 )

@@ -83,6 +83,11 @@ class UseCase:
         default_factory=dict
     )
     """Name of a slice to the function that names each row's group."""
+    floors: Mapping[str, float] = field(default_factory=dict)
+    """Name of a metric to what a version needs at least to become production."""
+    prior: float | None = None
+    """The share of positives that stated probabilities are meant for, where it is not
+    that of the table; binary only."""
 
     @property
     def examples(self) -> list[dict[str, Any]]:
