@@ -33,7 +33,7 @@ def build_application(bento: App, routes: Sequence[Route], worker: Worker) -> Gu
     """Return the ASGI application of one worker process."""
     pages = Starlette(
         routes=[
-            *health_routes(worker.roster),
+            *health_routes(worker.roster, worker.follower),
             *read_routes(worker.roster),
             *docs_routes(openapi_document(worker.use_cases, __version__)),
         ],

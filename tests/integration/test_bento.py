@@ -102,6 +102,20 @@ def test_a_bento_served_from_elsewhere_answers_the_same_and_ignores_promotions(
         (own_home / "ekiben" / "moved").rename(ledger)
 
 
+def test_a_bento_runs_its_own_code_whatever_is_installed(
+    own_home: Path, tmp_path: Path
+) -> None:
+    bento = ekiben_build(own_home, "--use-case", "iris")
+    package = own_home / "bentos" / bento.replace(":", "/") / "src" / "ekiben"
+    init = package / "__init__.py"
+    init.write_text(init.read_text().replace('__version__ = "', '__version__ = "7.'))
+
+    with serve(own_home, target=bento, cwd=tmp_path) as running, running.client() as c:
+        version = c.get("/openapi.json").json()["info"]["version"]
+
+    assert version.startswith("7.")
+
+
 def test_a_bento_of_one_use_case_packs_and_serves_that_one(
     own_home: Path, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ CONSOLES = re.findall(r"```console\n\$ (.*?)\n(.*?)```", README, re.S)
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.S)
 VARYING = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b"), "ID"),
-    (re.compile(r"\b([a-z]+):[a-z0-9]{16}\b"), r"\1:VERSION"),
+    (re.compile(r"\b([a-z-]+):[a-z0-9]{16}\b"), r"\1:VERSION"),
     (re.compile(r"real data|sample data"), "DATA"),
     (re.compile(r"-?\b\d+(\.\d+)?\b(?=[,}\] ]|\n|$)"), "N"),
     # A sample may lack a band of lengths that the real table has.
