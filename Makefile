@@ -10,7 +10,7 @@ export BENTOML_HOME ?= $(CURDIR)/var/bentoml
 export BENTOML_DO_NOT_TRACK ?= True
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test lint check train build load bench clean lock help
+.PHONY: serve test lint check faults train build load bench clean lock help
 
 help:  ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -40,6 +40,9 @@ lint: $(VENV)/dev  ## Format, lint, types, direction of imports
 
 check: lint  ## Before each commit: lint and the fast tests
 	$(BIN)/python -m pytest tests/unit -q
+
+faults: $(VENV)/dev  ## The fault tests with their full numbers: some minutes
+	$(BIN)/python -m pytest tests -m slow
 
 train: $(VENV)/run  ## Train every use case and register the versions
 	$(BIN)/python train.py

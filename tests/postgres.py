@@ -52,7 +52,7 @@ class Postgres:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         arguments = ["-D", str(self.directory / "data"), "-p", str(self.port)]
-        quiet = ["-k", str(self.directory), "-h", "127.0.0.1"]
+        quiet = ["-F", "-k", str(self.directory), "-h", "127.0.0.1"]
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*_as_owner(), str(self.programs / "postgres"), *arguments, *quiet],
@@ -71,7 +71,7 @@ class Postgres:
         """Stop the server: SIGINT ends its clients, SIGQUIT is `-m immediate`."""
         if self.process is None:
             return
-        os.killpg(self.process.pid, how)
+        self.process.send_signal(how)
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
@@ -108,7 +108,7 @@ def postgres(programs: Path) -> Iterator[Postgres]:
         try:
             yield server
         finally:
-            server.stop()
+            server.stop(signal.SIGQUIT)
 
 
 def _as_owner() -> list[str]:

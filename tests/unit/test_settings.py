@@ -69,3 +69,42 @@ def test_a_wrong_setting_is_named_in_one_line(name: str, value: str) -> None:
 )
 def test_what_kubernetes_adds_beside_a_service_is_no_setting(name: str) -> None:
     assert Settings.from_env({name: "10.0.0.1"}) == Settings.from_env({})
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        pytest.param(None, "sqlite:////srv/bentoml/ekiben/ledger.db", id="default"),
+        pytest.param("sqlite:////srv/l.db", "sqlite:////srv/l.db", id="file"),
+        pytest.param("postgresql://h/d", "postgresql://h/d", id="postgresql"),
+    ],
+)
+def test_the_ledger_is_beside_the_models_unless_it_is_said(
+    given: str | None, url: str
+) -> None:
+    settings = Settings.from_env(
+        {"BENTOML_HOME": "/srv/bentoml", "EKIBEN_DATABASE_URL": given or ""}
+    )
+
+    assert settings.ledger_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("sqlite://", id="in-memory"),
+        pytest.param("sqlite:///:memory:", id="in-memory-by-name"),
+        pytest.param("mysql://ada:s3cret@host/db", id="another-database"),
+        pytest.param("/srv/ledger.db", id="a-path"),
+    ],
+)
+def test_an_address_of_no_ledger_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(InvalidSettings, match="EKIBEN_DATABASE_URL") as refusal:
+        Settings.from_env({"EKIBEN_DATABASE_URL": url})
+    assert "s3cret" not in str(refusal.value)
+
+
+def test_the_password_of_the_ledger_is_not_shown() -> None:
+    url = "postgresql://ada:s3cret@host/db"
+
+    assert "s3cret" not in repr(Settings.from_env({"EKIBEN_DATABASE_URL": url}))
