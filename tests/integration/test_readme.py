@@ -1,5 +1,6 @@
 """The README's commands give the README's output, but for ids, tags, times and figures."""
 
+import json
 import os
 import re
 import subprocess
@@ -80,6 +81,42 @@ def test_a_program_runs_and_names_the_species(
     )
 
     assert done.stdout.split() == ["setosa"]
+
+
+def test_the_releases_of_the_readme_move_as_shown(
+    place: dict[str, str], tmp_path: Path
+) -> None:
+    """The section's commands, on a home of its own, with the version of its second training."""
+    environ = {**place, "BENTOML_HOME": str(tmp_path), "COLUMNS": "100"}
+    environ["EKIBEN_ACTOR"] = "root"
+
+    def run(command: str) -> str:
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=PROJECT,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    run("python train.py turnover --promote")
+    version = json.loads(run("python train.py turnover --json"))[0]["tag"].split(":")[1]
+    shown = re.findall(r"```sh-session\n\$ (.*?)\n(.*?)```", README, re.S)
+    assert [command.split()[1] for command, _ in shown] == [
+        "promote",
+        "rollback",
+        "history",
+    ]
+    for command, printed in shown:
+        got = run(re.sub(r"(promote turnover) \w+", rf"\1 {version}", command))
+        assert moved(got) == moved(printed)
+
+
+def moved(text: str) -> str:
+    """Return *text* without what differs from one move to the next: versions and times."""
+    text = re.sub(r"\b[a-z0-9]{16}\b|\d{2}:\d{2}:\d{2}|\d{4}-\d{2}-\d{2}", "X", text)
+    return re.sub(r"(?<=turnover:)[a-z0-9]{7}\b|\b[a-z0-9]{9}\b", "X", text)
 
 
 def test_every_page_that_the_readme_leads_to_is_there() -> None:
