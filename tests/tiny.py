@@ -55,7 +55,11 @@ def promote_in(
 def productions(home: Path) -> dict[str, Production]:
     """Return what is production, by use case."""
     with LedgerDatabase.opened(ledger_url(home)) as database:
-        ledger = database.verified()
+        return productions_of(database)
+
+
+def productions_of(database: LedgerDatabase) -> dict[str, Production]:
+    ledger = database.verified()
     found = {name: ledger.production(name) for name in ledger.use_cases()}
     return {name: one for name, one in found.items() if one}
 

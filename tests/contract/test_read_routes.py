@@ -268,6 +268,24 @@ def test_without_a_promoted_version_the_server_says_so_and_stays_red(
     assert {one["level"] for one in unpromoted} == {"WARNING"}
 
 
+def test_without_its_ledger_the_server_says_so_and_stays_red(tmp_path: Path) -> None:
+    nowhere = {"EKIBEN_DATABASE_URL": "postgresql://ada:s3cret@127.0.0.1:1/ledger"}
+    with serve(tmp_path, extra=nowhere, ready=False) as running, running.client() as c:
+        wait_until_loaded(c)
+        alive = c.get("/livez")
+        ready = c.get("/readyz")
+        predict = c.post("/v1/iris/predict", json={"rows": USE_CASES[0].examples})
+        printed = running.output.read_text()
+
+    assert alive.status_code == 200
+    assert (ready.status_code, ready.json()["code"]) == (503, "not_ready")
+    assert "iris: the ledger is unavailable" in ready.json()["detail"]
+    assert (predict.status_code, predict.json()["code"]) == (503, "not_ready")
+    assert "ledger unavailable" in printed
+    assert "s3cret" not in printed
+    assert "Traceback" not in printed
+
+
 def test_a_damaged_version_is_refused_and_the_others_serve(
     tmp_path: Path, home: Path
 ) -> None:

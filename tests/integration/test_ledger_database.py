@@ -15,17 +15,21 @@ import pytest
 import sqlalchemy as sa
 from pydantic import JsonValue
 
+from ekiben import upkeep
 from ekiben.errors import Conflict, CorruptLedger, LedgerUnavailable
 from ekiben.registry.database import EVENTS, HEAD, WAIT_SECONDS, LedgerDatabase
 from ekiben.registry.events import Grounds
+from ekiben.registry.store import Store
 from tests.faults.ledger_children import (
     hold,
     open_at_once,
     promote,
     promote_for_ever,
     race,
+    release_for_ever,
 )
 from tests.postgres import Postgres
+from tests.tiny import productions_of, register
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["tests.faults.ledger_children"])
@@ -279,6 +283,31 @@ def test_a_kill_at_any_moment_leaves_one_chain_with_all_that_was_acknowledged(
             assert database.head_sequence() >= acknowledged
             assert len(database.verified().events) == database.head_sequence()
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.timeout(900)
+@some_or_all(15, 200)
+def test_a_kill_of_promote_and_rollback_leaves_no_half_state(
+    tmp_path: Path, rounds: int
+) -> None:
+    url, store = f"sqlite:///{tmp_path}/ledger.db", Store.at(tmp_path)
+    chance = random.Random(44)
+    for number in range(6):
+        register(store, version=f"v{number}")
+    for _ in range(rounds):
+        here, there = processes.Pipe(duplex=False)
+        arguments = (tmp_path, url, there)
+        child = processes.Process(target=release_for_ever, args=arguments)
+        child.start()
+        here.recv()
+        time.sleep(chance.uniform(0, 0.1))
+        child.kill()
+        child.join()
+
+        with LedgerDatabase.opened(url) as database:
+            assert upkeep.verify(store, database, ["iris"]).faults == ()
+            (production,) = productions_of(database).values()
+            assert store.verify(production.tag).digest == production.digest
 
 
 @pytest.mark.parametrize(
