@@ -23,12 +23,10 @@ METRIC_TOLERANCE = 0.03
 """The same of the other metrics: precision and recall trade places with a threshold."""
 SLICE_TOLERANCE = 0.05
 """The same of any metric on one slice."""
-CALIBRATION_ERROR = 0.10
-"""A calibration error whose interval lies above this is refused."""
 SCORE_LOSS = 0.10
-"""The share by which the incumbent's Brier score or log loss may surely be exceeded."""
+"""The share by which the incumbent's log loss may surely be exceeded."""
 SMALLEST_SCORE_LOSS = 1e-3
-"""What a score may lose however small it is."""
+"""What the log loss may lose however small it is."""
 SLOWER = 2.0
 """How many times the incumbent's time a prediction may take."""
 FAST_ENOUGH_MS = 1.0
@@ -133,23 +131,23 @@ def floors(measured: Mapping[str, float | None], least: Mapping[str, float]) -> 
 def calibration(
     candidate: Calibration,
     incumbent: Calibration | None,
-    score: tuple[str, Difference] | None,
+    score: Difference | None,
+    limit: float,
 ) -> Verdict:
-    """Refuse an error surely above its limit, or a surely worse Brier score or log loss."""
+    """Refuse an error surely above its *limit*, or a *score*, log loss, surely worse."""
     error = f"calibration error {_with_interval(candidate)}"
     told = []
-    if not candidate.low <= CALIBRATION_ERROR:
-        told.append(f"{error}, surely above {CALIBRATION_ERROR:g}")
+    if not candidate.low <= limit:
+        told.append(f"{error}, surely above {limit:g}")
     numbers: dict[str, JsonValue] = {
         "candidate": candidate.model_dump(exclude={"bins"}),
         "incumbent": incumbent.model_dump(exclude={"bins"}) if incumbent else None,
-        "limit": CALIBRATION_ERROR,
+        "limit": limit,
     }
     if score:
-        name, difference = score
-        worse = _lost_score(name, difference)
+        worse = _lost_score(score)
         told += [worse] if worse else []
-        numbers[name] = difference.model_dump()
+        numbers["log_loss"] = score.model_dump()
     return Verdict(
         gate="calibration",
         passed=not told,
@@ -243,11 +241,12 @@ def is_worse(name: str, one: Difference, tolerance: float) -> bool:
     return not best >= -tolerance
 
 
-def _lost_score(name: str, one: Difference) -> str | None:
+def _lost_score(one: Difference) -> str | None:
     if one.incumbent is None:
         return None
     tolerance = max(SMALLEST_SCORE_LOSS, SCORE_LOSS * one.incumbent)
-    return _loss(name, one, tolerance) if is_worse(name, one, tolerance) else None
+    lost = is_worse("log_loss", one, tolerance)
+    return _loss("log_loss", one, tolerance) if lost else None
 
 
 def _loss(name: str, one: Difference, tolerance: float) -> str:

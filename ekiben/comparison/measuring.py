@@ -55,8 +55,7 @@ class Paired:
     """What two versions differ in on the rows that both can be asked."""
 
     metrics: dict[str, Difference]
-    score: tuple[str, Difference]
-    """Brier score or log loss, by name."""
+    log_loss: Difference
     slices: dict[str, dict[str, SliceDifferences]]
     disagreement: float
 
@@ -81,13 +80,12 @@ def pair(
     use_case, kept = candidate.predictor.use_case, holdout.of(rows)
     new, old = candidate.outcome.of(rows), incumbent.outcome.of(rows)
     answered = [one for one in use_case.metrics if one not in OF_PROBABILITIES]
-    score = "brier" if len(use_case.classes) == 2 else "log_loss"
     meant = class_weights(use_case, kept)[new.labels]
     groups = {name: of(kept.frame) for name, of in use_case.slices.items()}
     other = (new.answers != old.answers).astype(np.float64)
     return Paired(
         metrics=differences(new, old, answered, kept.weights, rng),
-        score=(score, differences(new, old, [score], meant, rng)[score]),
+        log_loss=differences(new, old, ["log_loss"], meant, rng)["log_loss"],
         slices=slice_differences(new, old, answered, kept.weights, groups, rng),
         disagreement=float(np.average(other, weights=kept.weights)),
     )
