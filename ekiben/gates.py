@@ -34,6 +34,9 @@ FAST_ENOUGH_MS = 1.0
 TOO_SLOW_MS = {1: 100.0, 32: 250.0}
 """What a call with so many rows may take, incumbent or not: requests are waiting."""
 
+MOST_TOLD = 3
+"""Losses that the words of a verdict name; its numbers hold them all."""
+
 
 def integrity(refusal: str | None, files: int) -> Verdict:
     """Pass when every file is what was registered."""
@@ -168,7 +171,7 @@ def regression(found: Mapping[str, Difference], main: str) -> Verdict:
     return Verdict(
         gate="regression",
         passed=not told,
-        words="; ".join(told) or f"{main} {_change(found[main])}",
+        words=_first_of(told) or f"{main} {_change(found[main])}",
         numbers={name: one.model_dump() for name, one in found.items()},
     )
 
@@ -180,11 +183,11 @@ def not_measured(gate: GateName, reason: str) -> Verdict:
 
 def slices(found: Mapping[str, Mapping[str, SliceDifferences]]) -> Verdict:
     """Refuse a candidate that is surely worse on one slice."""
-    told = [
-        f"{name} {group}: {_loss(metric, one, SLICE_TOLERANCE)}"
-        for name, group, metric, one in _each(found)
+    told = {
+        f"{name} {group}": _loss(metric, one, SLICE_TOLERANCE)
+        for name, group, metric, one in reversed([*_each(found)])
         if one.low is not None and is_worse(metric, one, SLICE_TOLERANCE)
-    ]
+    }
     count = sum(len(groups) for groups in found.values())
     numbers: dict[str, JsonValue] = {
         name: {group: one.model_dump() for group, one in groups.items()}
@@ -193,7 +196,8 @@ def slices(found: Mapping[str, Mapping[str, SliceDifferences]]) -> Verdict:
     return Verdict(
         gate="slices",
         passed=not told,
-        words="; ".join(told) or f"no sure loss on any of {count} slices",
+        words=_first_of([f"{group}: {told[group]}" for group in reversed(told)])
+        or f"no sure loss on any of {count} slices",
         numbers=numbers,
     )
 
@@ -255,6 +259,12 @@ def _loss(name: str, one: Difference, tolerance: float) -> str:
 
 def _with_interval(one: Calibration) -> str:
     return f"{one.error:.4f} [{one.low:.4f}, {one.high:.4f}]"
+
+
+def _first_of(told: Sequence[str]) -> str:
+    """Join what there is to say, but not all of it where that is much."""
+    more = len(told) - MOST_TOLD
+    return "; ".join(told[:MOST_TOLD]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _change(one: Difference) -> str:

@@ -209,6 +209,23 @@ def test_one_slice_that_surely_loses_is_enough(found: Difference, passed: bool) 
     assert passed or verdict.words.startswith("salary low: auc")
 
 
+def test_of_many_losses_the_words_name_three_and_the_numbers_all() -> None:
+    lost = difference(-0.3, -0.2)
+    metrics = {"auc": lost, "f1": lost}
+    groups = {
+        name: SliceDifferences(rows=99, metrics=metrics)
+        for name in ("a", "b", "c", "d")
+    }
+
+    verdict = gates.slices({"size": groups})
+
+    told = verdict.words.split("; ")
+    assert [one.partition(":")[0] for one in told[:3]] == ["size a", "size b", "size c"]
+    assert told[3:] == ["and 1 more"]
+    assert all(": auc" in one for one in told[:3])
+    assert len(verdict.numbers["size"]) == 4  # type: ignore[arg-type]
+
+
 LIMIT = 0.1
 
 
