@@ -62,12 +62,12 @@ def test_further_files_are_kept_and_covered_like_the_others(store: Store) -> Non
     read, files = store.read(tag)
     assert (read, files["evidence/rows.txt"]) == (manifest, b"1 2 3")
     (path_of(store, tag) / "evidence" / "rows.txt").write_bytes(b"1 2 4")
-    with pytest.raises(ArtefactRefused, match="evidence/rows.txt has another sha256"):
+    with pytest.raises(ArtefactRefused, match=r"evidence/rows\.txt has another sha256"):
         store.load(tag)
 
 
 def test_no_further_file_takes_the_place_of_the_model(store: Store) -> None:
-    with pytest.raises(StoreUnavailable, match="saved_model.pkl"):
+    with pytest.raises(StoreUnavailable, match=r"saved_model\.pkl"):
         register(store, extras={"saved_model.pkl": b""})
     assert store.tags() == []
 
