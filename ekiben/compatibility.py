@@ -89,7 +89,7 @@ def _of_one(
     yield from _values(given, taker, path)
     yield from _bounds(given, taker, path)
     yield from _others(given, taker, path)
-    if taker.get("type") != "object" or given.get("type") != "object":
+    if taker.get("type") != given.get("type"):
         return
     yield from _required(given, taker, path, may_add_fields)
     mine, theirs = given.get("properties", {}), taker.get("properties", {})

@@ -23,18 +23,19 @@ METRIC_TOLERANCE = 0.03
 """The same of the other metrics: precision and recall trade places with a threshold."""
 SLICE_TOLERANCE = 0.05
 """The same of any metric on one slice."""
-CALIBRATION_ERROR = 0.10
-"""A calibration error whose interval lies above this is refused."""
 SCORE_LOSS = 0.10
-"""The share by which the incumbent's Brier score or log loss may surely be exceeded."""
+"""The share by which the incumbent's log loss may surely be exceeded."""
 SMALLEST_SCORE_LOSS = 1e-3
-"""What a score may lose however small it is."""
+"""What the log loss may lose however small it is."""
 SLOWER = 2.0
 """How many times the incumbent's time a prediction may take."""
 FAST_ENOUGH_MS = 1.0
 """A call that takes no longer is never too slow: microseconds are noise."""
 TOO_SLOW_MS = {1: 100.0, 32: 250.0}
 """What a call with so many rows may take, incumbent or not: requests are waiting."""
+
+MOST_TOLD = 3
+"""Losses that the words of a verdict name; its numbers hold them all."""
 
 
 def integrity(refusal: str | None, files: int) -> Verdict:
@@ -133,23 +134,23 @@ def floors(measured: Mapping[str, float | None], least: Mapping[str, float]) -> 
 def calibration(
     candidate: Calibration,
     incumbent: Calibration | None,
-    score: tuple[str, Difference] | None,
+    score: Difference | None,
+    limit: float,
 ) -> Verdict:
-    """Refuse an error surely above its limit, or a surely worse Brier score or log loss."""
+    """Refuse an error surely above its *limit*, or a *score*, log loss, surely worse."""
     error = f"calibration error {_with_interval(candidate)}"
     told = []
-    if not candidate.low <= CALIBRATION_ERROR:
-        told.append(f"{error}, surely above {CALIBRATION_ERROR:g}")
+    if not candidate.low <= limit:
+        told.append(f"{error}, surely above {limit:g}")
     numbers: dict[str, JsonValue] = {
         "candidate": candidate.model_dump(exclude={"bins"}),
         "incumbent": incumbent.model_dump(exclude={"bins"}) if incumbent else None,
-        "limit": CALIBRATION_ERROR,
+        "limit": limit,
     }
     if score:
-        name, difference = score
-        worse = _lost_score(name, difference)
+        worse = _lost_score(score)
         told += [worse] if worse else []
-        numbers[name] = difference.model_dump()
+        numbers["log_loss"] = score.model_dump()
     return Verdict(
         gate="calibration",
         passed=not told,
@@ -170,7 +171,7 @@ def regression(found: Mapping[str, Difference], main: str) -> Verdict:
     return Verdict(
         gate="regression",
         passed=not told,
-        words="; ".join(told) or f"{main} {_change(found[main])}",
+        words=_first_of(told) or f"{main} {_change(found[main])}",
         numbers={name: one.model_dump() for name, one in found.items()},
     )
 
@@ -182,11 +183,11 @@ def not_measured(gate: GateName, reason: str) -> Verdict:
 
 def slices(found: Mapping[str, Mapping[str, SliceDifferences]]) -> Verdict:
     """Refuse a candidate that is surely worse on one slice."""
-    told = [
-        f"{name} {group}: {_loss(metric, one, SLICE_TOLERANCE)}"
-        for name, group, metric, one in _each(found)
+    told = {
+        f"{name} {group}": _loss(metric, one, SLICE_TOLERANCE)
+        for name, group, metric, one in reversed([*_each(found)])
         if one.low is not None and is_worse(metric, one, SLICE_TOLERANCE)
-    ]
+    }
     count = sum(len(groups) for groups in found.values())
     numbers: dict[str, JsonValue] = {
         name: {group: one.model_dump() for group, one in groups.items()}
@@ -195,7 +196,8 @@ def slices(found: Mapping[str, Mapping[str, SliceDifferences]]) -> Verdict:
     return Verdict(
         gate="slices",
         passed=not told,
-        words="; ".join(told) or f"no sure loss on any of {count} slices",
+        words=_first_of([f"{group}: {told[group]}" for group in reversed(told)])
+        or f"no sure loss on any of {count} slices",
         numbers=numbers,
     )
 
@@ -243,11 +245,12 @@ def is_worse(name: str, one: Difference, tolerance: float) -> bool:
     return not best >= -tolerance
 
 
-def _lost_score(name: str, one: Difference) -> str | None:
+def _lost_score(one: Difference) -> str | None:
     if one.incumbent is None:
         return None
     tolerance = max(SMALLEST_SCORE_LOSS, SCORE_LOSS * one.incumbent)
-    return _loss(name, one, tolerance) if is_worse(name, one, tolerance) else None
+    lost = is_worse("log_loss", one, tolerance)
+    return _loss("log_loss", one, tolerance) if lost else None
 
 
 def _loss(name: str, one: Difference, tolerance: float) -> str:
@@ -256,6 +259,12 @@ def _loss(name: str, one: Difference, tolerance: float) -> str:
 
 def _with_interval(one: Calibration) -> str:
     return f"{one.error:.4f} [{one.low:.4f}, {one.high:.4f}]"
+
+
+def _first_of(told: Sequence[str]) -> str:
+    """Join what there is to say, but not all of it where that is much."""
+    more = len(told) - MOST_TOLD
+    return "; ".join(told[:MOST_TOLD]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _change(one: Difference) -> str:

@@ -42,7 +42,11 @@ def _sides(comparison: Comparison) -> tuple[tuple[str, Side], tuple[str, Side]]:
 
 def _calibration(comparison: Comparison) -> str:
     lines = [
-        Line(kind, [(one.stated, one.observed) for one in side.calibration.bins])
+        Line(
+            kind,
+            [(one.stated, one.observed) for one in side.calibration.bins],
+            [one.rows for one in side.calibration.bins],
+        )
         for kind, side in _sides(comparison)
     ]
     axes = Axes((0, 1), (0, 1))
@@ -58,7 +62,7 @@ def _scores(comparison: Comparison) -> str:
         for kind, side in _sides(comparison)
     }
     top = math.ceil(max(max(one) for one in heights.values()))
-    lines = [Line(kind, steps_of(one), dotted=False) for kind, one in heights.items()]
+    lines = [Line(kind, steps_of(one)) for kind, one in heights.items()]
     axes = Axes((0, 1), (0, max(1, top)))
     return line_plot(axes, lines, x="stated probability", y="log10 (1 + rows)")
 

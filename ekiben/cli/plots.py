@@ -1,5 +1,6 @@
 """Small SVG plots for pages: lines, steps, intervals; no scripts, no fonts, no files."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -38,7 +39,8 @@ class Line:
 
     kind: str
     points: Sequence[Point]
-    dotted: bool = True
+    weights: Sequence[float] = ()
+    """Where given, each point has a dot, as large as its weight."""
 
 
 def line_plot(
@@ -50,8 +52,10 @@ def line_plot(
         parts.append(_path(axes, [(0, 0), (1, 1)], "guide"))
     for line in lines:
         parts.append(_path(axes, line.points, line.kind))
-        if line.dotted:
-            parts += [_dot(*axes.at(*point), line.kind) for point in line.points]
+        most = max(line.weights, default=1.0)
+        for point, weight in zip(line.points, line.weights, strict=False):
+            radius = 2 + 5 * math.sqrt(weight / most)
+            parts.append(_dot(*axes.at(*point), line.kind, radius))
     return _svg(axes.width, axes.height, parts, f"{y} by {x}")
 
 
@@ -121,8 +125,8 @@ def _path(axes: Axes, points: Sequence[Point], kind: str) -> str:
     return f'<polyline class="{kind}" points="{pixels}"/>'
 
 
-def _dot(x: float, y: float, kind: str) -> str:
-    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
+def _dot(x: float, y: float, kind: str, radius: float = 3.5) -> str:
+    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
 
 
 def _text(x: float, y: float, words: str, anchor: str) -> str:

@@ -90,7 +90,7 @@ def compare(
         candidate=new,
         incumbent=old,
         disagreement=judge.paired.disagreement,
-        metrics=judge.paired.metrics | dict([judge.paired.score]),
+        metrics=judge.paired.metrics | {"log_loss": judge.paired.log_loss},
         slices=judge.paired.slices,
     )
 
@@ -224,8 +224,9 @@ class _Judge:
         self._add(gates.floors(values_of(new, holdout.weights), least))
         paired = self.paired
         rival = measured[1] if old else None
-        score = paired.score if paired else None
-        self._add(gates.calibration(measured[0], rival, score))
+        score = paired.log_loss if paired else None
+        limit = self.use_case.calibration_error
+        self._add(gates.calibration(measured[0], rival, score, limit))
         if paired:
             self._add(gates.regression(paired.metrics, self.use_case.metrics[0]))
             self._add(gates.slices(paired.slices))

@@ -33,6 +33,10 @@ probabilities is a quarter at least."""
 FLOORS = {"f1_weighted": 0.75}
 """Eight seeds of the split gave 0.79 to 0.88; below is no bad luck."""
 
+CALIBRATION_ERROR = 0.15
+"""Classes that count alike make the model say less than it knows: 0.16 [0.11, 0.18]
+on the public file. Answers rest on the largest probability, so this does little harm."""
+
 
 def build(seed: int) -> Estimator:
     """Build the pipeline; classes count alike, since *mlops* is rare."""
@@ -103,4 +107,5 @@ TOPICS = UseCase(
     metrics=("f1_weighted", "accuracy", "f1_macro", "log_loss"),
     slices={"length": _length},
     floors=FLOORS,
+    calibration_error=CALIBRATION_ERROR,
 )

@@ -85,6 +85,8 @@ class UseCase:
     """Name of a slice to the function that names each row's group."""
     floors: Mapping[str, float] = field(default_factory=dict)
     """Name of a metric to what a version needs at least to become production."""
+    calibration_error: float = 0.10
+    """A version whose calibration error is surely larger does not become production."""
     prior: float | None = None
     """The share of positives that stated probabilities are meant for, where it is not
     that of the table; binary only."""

@@ -50,6 +50,28 @@ def test_the_manifest_names_every_file_but_itself(store: Store) -> None:
     assert manifest.golden == GOLDEN
 
 
+def test_further_files_are_kept_and_covered_like_the_others(store: Store) -> None:
+    manifest = register(store, extras={"evidence/rows.txt": b"1 2 3"})
+    tag = manifest.card.tag
+
+    assert manifest.files.keys() == {
+        "evidence/rows.txt",
+        "model.yaml",
+        "saved_model.pkl",
+    }
+    read, files = store.read(tag)
+    assert (read, files["evidence/rows.txt"]) == (manifest, b"1 2 3")
+    (path_of(store, tag) / "evidence" / "rows.txt").write_bytes(b"1 2 4")
+    with pytest.raises(ArtefactRefused, match=r"evidence/rows\.txt has another sha256"):
+        store.load(tag)
+
+
+def test_no_further_file_takes_the_place_of_the_model(store: Store) -> None:
+    with pytest.raises(StoreUnavailable, match=r"saved_model\.pkl"):
+        register(store, extras={"saved_model.pkl": b""})
+    assert store.tags() == []
+
+
 def test_bentoml_gets_and_shows_what_was_registered(store: Store) -> None:
     tag = register(store).card.tag
 
