@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import quantiles
 from typing import Any
 
 import httpx
@@ -170,7 +171,7 @@ def memory(server: Server) -> int:
 
 
 def test_swaps_under_load_lose_nothing_mix_nothing_and_come_at_their_time(
-    installed: Installation, swapping: Server, record_property: Any
+    installed: Installation, swapping: Server
 ) -> None:
     table = load(TURNOVER.dataset, cache=installed.home, offline=True)
     rows = TURNOVER.encoding.rows_of(table.frame.iloc[:200])
@@ -185,10 +186,24 @@ def test_swaps_under_load_lose_nothing_mix_nothing_and_come_at_their_time(
     check_times(got, events[1:])
     assert swapping.workers() == workers
     grown = memory(swapping) - before
-    record_property("requests", len(got))
-    record_property("grown_bytes", grown)
-    print(f"requests {len(got)}, moves {len(events)}, grown {grown / 2**20:.1f} MiB")  # noqa: T201
+    during, steady = p99(got, events[1:])
+    print(  # noqa: T201
+        f"requests {len(got)}, moves {len(events)}, grown {grown / 2**20:.1f} MiB, "
+        f"p99 {during * 1000:.0f} ms during swaps, {steady * 1000:.0f} ms else"
+    )
     assert grown < 60 * 2**20
+
+
+def p99(got: list[Got], events: list[Event]) -> tuple[float, float]:
+    """Return the 99th percentile of the seconds of requests near a swap, and of the others."""
+    moments = [event.effective.timestamp() for event in events]
+    near: list[float] = []
+    far: list[float] = []
+    for one in got:
+        close = any(moment - 0.1 < one.had < moment + 0.3 for moment in moments)
+        if one.asked > moments[0] - 5:
+            (near if close else far).append(one.had - one.asked)
+    return quantiles(near, n=100)[-1], quantiles(far, n=100)[-1]
 
 
 def check_answer(one: Got, installed: Installation) -> None:
