@@ -161,7 +161,8 @@ def test_a_bento_holds_the_code_the_lock_and_our_openapi_and_nothing_else(
 
     code = {
         f"src/{path.relative_to(PROJECT).as_posix()}"
-        for path in (PROJECT / "ekiben").rglob("*.py")
+        for pattern in ("*.py", "*.html")
+        for path in (PROJECT / "ekiben").rglob(pattern)
     }
     assert code <= files
     assert {one for one in files - code if one.startswith("src/")} == {
