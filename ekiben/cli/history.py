@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -58,16 +59,18 @@ def _print_events(events: Sequence[Event], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([event.document() for event in events], indent=2))
         return
-    table = Table("#", "created (UTC)", "action", "version", "before", "actor", "why")
+    table = Table(
+        "#", "created (UTC)", "action", "production", "actor", "why", box=SIMPLE_HEAD
+    )
     for column in table.columns:
         column.overflow = "fold"
+    table.columns[3].no_wrap = True  # better a narrow reason than a broken tag
     for event in events:
         cells = (
             str(event.sequence),
             f"{event.created:%Y-%m-%d %H:%M:%S}",
             f"{event.action}, forced" if event.forced else event.action,
             event.to_tag,
-            event.from_tag or "",
             event.actor,
             event.reason,
         )
