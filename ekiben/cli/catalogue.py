@@ -10,6 +10,9 @@ from ekiben.comparison import check
 from ekiben.errors import UnknownUseCase
 from ekiben.registry.store import Store
 from ekiben.releases import Gates
+from ekiben.serving.probe import Limits, probe
+from ekiben.serving.roster import Choice
+from ekiben.settings import Settings
 from ekiben.use_cases.catalog import USE_CASES, get_use_case
 from ekiben.use_cases.use_case import UseCase
 
@@ -39,6 +42,11 @@ def names(use_case: str | None) -> Sequence[str]:
     return [use_case] if use_case else [one.name for one in USE_CASES]
 
 
-def gates_of(use_case: UseCase, store: Store) -> Gates:
+def gates_of(use_case: UseCase, store: Store, settings: Settings) -> Gates:
     """Return the gates that a version of *use_case* has to pass."""
-    return partial(check, store=store, use_case=use_case)
+    limits = Limits(settings.probe_seconds, settings.probe_megabytes * 2**20)
+
+    def try_apart(tag: str) -> str | None:
+        return probe(use_case.name, Choice(tag), store, limits)
+
+    return partial(check, store=store, use_case=use_case, try_apart=try_apart)

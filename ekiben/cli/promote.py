@@ -40,7 +40,7 @@ def promote(
             version,
             store=store,
             ledger=ledger,
-            gates=gates_of(get_use_case(use_case), store),
+            gates=gates_of(get_use_case(use_case), store, settings),
             actor=actor_of(settings),
             reason=reason,
             force=force,

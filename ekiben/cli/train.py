@@ -118,7 +118,7 @@ def _promote(
                 manifest.card.tag,
                 store=store,
                 ledger=ledger,
-                gates=gates_of(use_case, store),
+                gates=gates_of(use_case, store, settings),
                 actor=actor_of(settings),
                 reason="promoted by train",
                 lead=settings.promote_lead,

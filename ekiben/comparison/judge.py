@@ -1,6 +1,7 @@
 """Asks the gates in their order: what needs no unpickling first."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +33,10 @@ FEWEST_ROWS = 20
 that has seen some looks better than it is, so no gate gets easier."""
 
 
+TryApart = Callable[[str], str | None]
+"""Loads the version of a tag in another process; returns why it cannot be, or None."""
+
+
 class NotComparable(EkibenError):
     """Two versions cannot answer the same rows."""
 
@@ -42,6 +47,7 @@ def check(
     *,
     store: Store,
     use_case: UseCase,
+    try_apart: TryApart | None = None,
     clock: Clock = time.perf_counter,
     seed: int = SEED,
 ) -> Report:
@@ -49,13 +55,14 @@ def check(
 
     Without an *incumbent* only the absolute gates are asked. A gate that cannot be
     asked, since an earlier one refused, is left out. The candidate is unpickled in
-    this process, once its digests and libraries are right.
+    this process, once its digests and libraries are right and *try_apart*, which
+    loads it elsewhere, gave no reason against.
 
     Raises:
         UnknownModel: no version has exactly that tag.
         StoreUnavailable: the store cannot be read.
     """
-    judge = _Judge(store, use_case, clock, seed)
+    judge = _Judge(store, use_case, clock, seed, try_apart)
     judge.ask(candidate, incumbent)
     return judge.report(candidate, incumbent)
 
@@ -103,6 +110,7 @@ class _Judge:
     use_case: UseCase
     clock: Clock
     seed: int
+    try_apart: TryApart | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     facts: HoldoutFacts | None = None
     paired: Paired | None = None
@@ -161,6 +169,10 @@ class _Judge:
 
     def _candidate(self, new: Contender) -> tuple[Trial, Holdout] | None:
         """Load the candidate and let it answer its test rows."""
+        if self.try_apart:
+            reason = self.try_apart(new.tag)
+            if not self._add(gates.loading(reason)):
+                return None
         predictor, refusal = new.load(self.store)
         rows = len(new.manifest.golden)
         self._add(gates.golden(refusal, rows, GOLDEN_TOLERANCE))

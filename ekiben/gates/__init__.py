@@ -17,7 +17,14 @@ from ekiben.gates.numbers import (
     regression,
     slices,
 )
-from ekiben.gates.papers import golden, integrity, libraries, provenance, schema
+from ekiben.gates.papers import (
+    golden,
+    integrity,
+    libraries,
+    loading,
+    provenance,
+    schema,
+)
 
 __all__ = [
     "FAST_ENOUGH_MS",
@@ -32,6 +39,7 @@ __all__ = [
     "is_worse",
     "latency",
     "libraries",
+    "loading",
     "not_measured",
     "provenance",
     "regression",

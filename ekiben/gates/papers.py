@@ -73,6 +73,15 @@ def schema(running: Sequence[str] | None, incumbent: Sequence[str] | None) -> Ve
     )
 
 
+def loading(reason: str | None) -> Verdict:
+    """Pass when the candidate was loaded in a process of its own, within its limits."""
+    return Verdict(
+        gate="loading",
+        passed=reason is None,
+        words=reason or "it loads within its limits of time and memory",
+    )
+
+
 def golden(refusal: str | None, rows: int, tolerance: float) -> Verdict:
     """Pass when the candidate loads and answers its golden rows as it did."""
     return Verdict(

@@ -11,6 +11,7 @@ GateName = Literal[
     "libraries",
     "provenance",
     "schema",
+    "loading",
     "golden",
     "floors",
     "calibration",

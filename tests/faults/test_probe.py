@@ -1,6 +1,8 @@
 """C-42: an artefact that crashes, hangs, eats memory or forks kills only its probe."""
 
 import os
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from ekiben.serving.probe import Limits, probe
 from ekiben.serving.roster import Choice
 from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
+from tests.servers import PROJECT, environment
 
 pytestmark = pytest.mark.server
 
@@ -132,3 +135,30 @@ def alive(pid: int) -> bool:
             return False
         time.sleep(0.1)
     return os.path.exists(f"/proc/{pid}")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        pytest.param("import os; os.kill(os.getpid(), 11)", "SIGSEGV", id="segfault"),
+        pytest.param("import time; time.sleep(600)", "within 8 s", id="hangs"),
+        pytest.param("x = bytearray(10**10)", "MemoryError", id="10-gigabytes"),
+    ],
+)
+def test_such_a_version_is_not_promoted_and_the_loading_gate_says_why(
+    store: Store, tmp_path: Path, code: str, said: str
+) -> None:
+    choice = register(store, code)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "ekiben", "promote", "iris", choice.tag],
+        cwd=PROJECT,
+        env=environment(tmp_path, {"EKIBEN_PROBE_SECONDS": "8"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "loading" in done.stderr
+    assert said in done.stderr
