@@ -25,8 +25,7 @@ WIDTH = "96"
 VARYING = (
     (re.compile(r"\biris:[a-z0-9]{16}\b"), "TAG"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "HASH"),
-    (re.compile(r"2026-(?!11-01)\d\d-\d\d \d\d:\d\d(:\d\d)?"), "TIME"),
-    (re.compile(r"\d\d:\d\d:\d\d UTC"), "TIME"),
+    (re.compile(r"(20\d\d-(?!11-01)\d\d-\d\d )?\b\d\d:\d\d(:\d\d)? "), "TIME "),
     (re.compile(r"\d\.\d{4}"), "N"),
     (re.compile(r"\d+\.\d kB"), "SIZE"),
 )

@@ -83,8 +83,12 @@ def test_a_promotion_is_echoed_in_full_and_recorded(
     told = done("promote", "iris", tags[1][: -len("aaaa")], "--reason", "petals")
 
     (line,) = told.splitlines()
-    assert line == f"{tags[1]} is production of iris, before: {tags[0]}"
-    assert productions(home)["iris"].tag == tags[1]
+    live = productions(home)["iris"]
+    assert live.tag == tags[1]
+    assert line == (
+        f"{tags[1]} is production of iris from {live.since:%H:%M:%S} UTC, "
+        f"before: {tags[0]}"
+    )
     first, second = facts("history", "iris")
     assert (first["actor"], first["reason"]) == ("ada", "promoted by train")
     assert (second["actor"], second["reason"]) == ("grace", "petals")
