@@ -9,7 +9,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from ekiben.errors import EkibenError, NotReady
+from ekiben.errors import EkibenError, LedgerUnavailable, NotReady
 from ekiben.predictor import Predictor, load_predictor
 from ekiben.registry.store import Store
 from ekiben.schemas.base import Row
@@ -164,8 +164,12 @@ class Roster:
         for name in self.use_cases:
             try:
                 choice = self._choose(name)
+            except LedgerUnavailable as error:
+                log.error("ledger unavailable", extra={"reason": error.reason})
+                self._say(name, "the ledger is unavailable")
+                continue
             except EkibenError as error:
-                log.error("releases unreachable", extra={"reason": str(error)})
+                log.error("releases unreadable", extra={"reason": str(error)})
                 self._say(name, "which version is production cannot be read")
                 continue
             if choice is None:

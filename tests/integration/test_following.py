@@ -100,7 +100,12 @@ def test_without_the_ledger_the_last_version_answers_on_and_readyz_says_so(
     try:
         # The open connection would still see the moved file: a new server has none.
         with serve(home_without_ledger(home), extra=QUICK, ready=False) as other:
-            until(lambda: "cannot be read" in httpx.get(other.url + "/readyz").text, 30)
+            until(
+                lambda: (
+                    "ledger is unavailable" in httpx.get(other.url + "/readyz").text
+                ),
+                30,
+            )
             assert httpx.get(other.url + "/livez").status_code == 200
         assert tag_of(running) == first
         assert httpx.get(running.url + "/readyz").status_code == 200
