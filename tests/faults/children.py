@@ -76,6 +76,9 @@ def promote_with_files_up_to(home: Path, manifest: Manifest, size: int) -> None:
 
 def register_as_nobody(home: Path) -> None:
     """Register without the right to write."""
+    # Nobody may not be allowed to read the interpreter: import all that is needed before.
+    with tempfile.TemporaryDirectory() as elsewhere:
+        register(Store.at(Path(elsewhere)))
     _become_nobody()
     _refused(lambda: register(Store.at(home)))
 
