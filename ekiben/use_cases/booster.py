@@ -7,12 +7,14 @@ move it. The lock file names the version that the tests have seen.
 
 import ctypes
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from lightgbm import Booster
-from lightgbm.basic import _LIB, _safe_call
 
 from ekiben.use_cases.use_case import Floats
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
 
 FLOAT64 = ctypes.c_int(1)
 ROW_MAJOR = ctypes.c_int(1)
@@ -22,8 +24,10 @@ FIRST_TREE, ALL_TREES = ctypes.c_int(0), ctypes.c_int(-1)
 PARAMETERS = ctypes.c_char_p(b"num_threads=1 verbosity=-1")
 
 
-def positive_scorer(booster: Booster) -> Callable[[Floats], Floats]:
+def positive_scorer(booster: "Booster") -> Callable[[Floats], Floats]:
     """Make the function from rows to one number each, `booster.predict` on one thread."""
+    from lightgbm.basic import _LIB, _safe_call
+
     predict, handle = _LIB.LGBM_BoosterPredictForMat, booster._handle
     columns = booster.num_feature()
 

@@ -1,4 +1,8 @@
-"""The catalogue: every use case, in the order in which they are shown."""
+"""The catalogue: every use case, in the order in which they are shown.
+
+Use cases import scikit-learn and LightGBM where they build: that takes seconds, which
+the supervisor and most commands need not wait for.
+"""
 
 from ekiben.errors import UnknownUseCase
 from ekiben.use_cases.fraud import FRAUD

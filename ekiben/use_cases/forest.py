@@ -8,7 +8,6 @@ precision, so the values are rounded to float32 before LightGBM sees them.
 from collections.abc import Sequence
 from typing import Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +34,8 @@ LESS_OR_EQUAL = 2
 
 def forest_scorer(forest: Any) -> Scorer:
     """Make the scorer of a forest of two classes."""
+    import lightgbm
+
     ask = positive_scorer(lightgbm.Booster(model_str=_as_lightgbm(forest)))
 
     def score(features: Floats) -> Floats:

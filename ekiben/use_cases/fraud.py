@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
 
 from ekiben.datasets.fraud import FRAUD as DATASET
 from ekiben.schemas.fraud import FraudPrediction, Transaction
@@ -37,6 +36,8 @@ _flags = flag_answers("is_fraud")
 
 def build(seed: int) -> Estimator:
     """Build the forest; 60 trees rank as well as 200 on the public sample."""
+    from sklearn.ensemble import RandomForestClassifier
+
     forest: Estimator = RandomForestClassifier(
         n_estimators=60, min_samples_leaf=2, random_state=seed
     )

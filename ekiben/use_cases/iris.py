@@ -9,9 +9,6 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler
-from sklearn.tree import DecisionTreeClassifier
 
 from ekiben.datasets.iris import IRIS as DATASET
 from ekiben.schemas.iris import IrisFlower, IrisPrediction, Species
@@ -36,6 +33,10 @@ FLOORS = {"accuracy": 0.80}
 
 def build(seed: int) -> Estimator:
     """Build the pipeline."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler
+    from sklearn.tree import DecisionTreeClassifier
+
     tree = DecisionTreeClassifier(max_depth=3, min_samples_leaf=3, random_state=seed)
     pipeline: Estimator = make_pipeline(MinMaxScaler(), tree)
     return pipeline

@@ -20,9 +20,6 @@ from typing import Any
 
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 from ekiben.datasets.spam import SPAM as DATASET
 from ekiben.schemas.spam import Message, SpamPrediction
@@ -40,6 +37,10 @@ six must be: a lost message costs more than a read one."""
 
 def build(seed: int) -> Estimator:
     """Build the pipeline."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
     pipeline: Estimator = make_pipeline(
         TfidfVectorizer(token_pattern=TERM, sublinear_tf=True),
         LogisticRegression(C=30.0, max_iter=1000, random_state=seed),

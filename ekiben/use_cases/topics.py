@@ -12,10 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
-from sklearn.pipeline import make_pipeline
 
 from ekiben.datasets.topics import TOPICS as DATASET
 from ekiben.schemas.topics import Project, TopicPrediction
@@ -40,6 +36,10 @@ on the public file. Answers rest on the largest probability, so this does little
 
 def build(seed: int) -> Estimator:
     """Build the pipeline; classes count alike, since *mlops* is rare."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
     pipeline: Estimator = make_pipeline(
         TfidfVectorizer(stop_words="english", sublinear_tf=True),
         LogisticRegression(
@@ -61,6 +61,8 @@ def decide(labels: NDArray[Any], probabilities: Floats, _: NDArray[Any]) -> Deci
 
     The lowest of several, since abstaining without gain helps nobody.
     """
+    from sklearn.metrics import f1_score
+
     names = np.array(CLASSES)
     scores = [
         f1_score(

@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-from lightgbm import LGBMClassifier
 from numpy.typing import NDArray
 
 from ekiben.datasets.turnover import TURNOVER as DATASET
@@ -31,6 +30,8 @@ FLOORS = {"roc_auc": 0.95, "f1": 0.85}
 
 def build(seed: int) -> Estimator:
     """Build the classifier; equal tables and seeds give equal trees."""
+    from lightgbm import LGBMClassifier
+
     classifier: Estimator = LGBMClassifier(
         n_estimators=100,
         num_leaves=15,
