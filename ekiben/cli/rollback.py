@@ -1,5 +1,6 @@
 """`ekiben rollback`: the version before is production again."""
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +39,9 @@ def rollback(
     """Make the previous production version production again, at once."""
     settings = Settings.from_env()
     if local:
-        _roll_back_here(use_case, to, settings)
+        if reason:
+            raise typer.BadParameter("--reason is kept in the ledger; --local has none")
+        _roll_back_here(use_case, to, settings, as_json=as_json)
         return
     with LedgerDatabase.opened(settings.ledger_url) as ledger:
         check_known(use_case, ledger.ledger())
@@ -53,7 +56,9 @@ def rollback(
     tell(event, as_json=as_json)
 
 
-def _roll_back_here(use_case: str, to: str | None, settings: Settings) -> None:
+def _roll_back_here(
+    use_case: str, to: str | None, settings: Settings, *, as_json: bool
+) -> None:
     """Let pinned servers answer with the other version that their Bento holds."""
     # BentoML's containers say where the Bento is.
     source = (
@@ -69,4 +74,8 @@ def _roll_back_here(use_case: str, to: str | None, settings: Settings) -> None:
     if tag is None:
         raise NothingToRollBack(use_case)
     rollbacks.set(use_case, tag)
+    if as_json:
+        facts = {"use_case": use_case, "to_tag": tag, "from_tag": now}
+        typer.echo(json.dumps(facts, indent=2))
+        return
     typer.echo(f"{tag} answers {use_case} on this host, before: {now}")
