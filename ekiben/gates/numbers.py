@@ -128,7 +128,7 @@ def latency(
 ) -> Verdict:
     """Refuse a candidate that is too slow, or much slower than the incumbent.
 
-    Both map the rows of a batch to the median milliseconds of a call.
+    Both map the rows of a batch to the milliseconds of a call.
     """
     told, numbers = [], dict[str, JsonValue]()
     for rows, taken in candidate.items():

@@ -119,7 +119,7 @@ class Side(Record):
         description="Rows by stated probability, in twenty equal steps from 0 to 1."
     )
     latency_ms: dict[str, float] = Field(
-        description="Rows in a batch -> median milliseconds of a call."
+        description="Rows in a batch -> milliseconds of a call."
     )
 
 
