@@ -9,6 +9,7 @@ import numpy as np
 from ekiben.errors import ArtefactRefused, BatchShapeMismatch
 from ekiben.registry.store import Store, Version
 from ekiben.schemas.base import Row
+from ekiben.schemas.model_card import Golden
 from ekiben.use_cases.use_case import Decision, Fields, Floats, Scorer, UseCase
 
 GOLDEN_TOLERANCE = 1e-9
@@ -93,12 +94,19 @@ def load_predictor(
     predictor = Predictor.of(
         use_case, version.estimator, version.manifest.card.decision, tag
     )
-    golden = version.manifest.golden
+    fault = golden_fault(predictor, version.manifest.golden)
+    if fault is not None:
+        raise ArtefactRefused(tag, fault)
+    return predictor
+
+
+def golden_fault(predictor: Predictor, golden: Sequence[Golden]) -> str | None:
+    """Return which of the *golden* rows is answered differently now, None: none is."""
     answers = predictor.predict_raw([one.row for one in golden])
     for number, (one, answer) in enumerate(zip(golden, answers, strict=True)):
         if not same(one.prediction, answer):
-            raise ArtefactRefused(tag, f"golden row {number} is answered differently")
-    return predictor
+            return f"golden row {number} is answered differently"
+    return None
 
 
 def same(expected: Any, actual: Any) -> bool:

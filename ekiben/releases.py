@@ -10,6 +10,7 @@ from ekiben.errors import (
     AlreadyProduction,
     AmbiguousVersion,
     ArtefactRefused,
+    Conflict,
     PromotionRefused,
     ReasonMissing,
     RollbackRefused,
@@ -116,17 +117,23 @@ def rollback(
     actor: str,
     reason: str = "",
     to: str | None = None,
+    move: int | None = None,
     clock: Clock = utc_now,
 ) -> Event:
     """Make the previous production version production again, or the earlier one *to*.
 
+    *move* is the event that is to be taken back, for whoever has judged only that.
+
     Raises:
         RollbackRefused: that version is gone or altered.
         NothingToRollBack, NeverProduction, AlreadyProduction: there is none to go to.
-        Conflict: another moved the use case at the same time.
+        Conflict: another moved the use case at the same time, or after *move*.
         UnknownModel, AmbiguousVersion, LedgerUnavailable, CorruptLedger.
     """
     known = ledger.verified()
+    production = known.production(use_case)
+    if move is not None and production and production.sequence != move:
+        raise _moved(known, use_case)
     tag = None if to is None else _resolve_former(use_case, to, known, store)
     target = known.rollback_target(use_case, tag)
     grounds = Grounds(actor=actor, reason=reason)
@@ -146,23 +153,28 @@ def rollback(
 
 def reject(
     use_case: str,
+    tag: str,
     *,
-    seen: int,
     ledger: LedgerDatabase,
     actor: str,
     reason: str,
     clock: Clock = utc_now,
 ) -> Event:
-    """Record that a server cannot load the version of the move *seen*; nothing moves.
+    """Record that a server cannot load *tag*, which is production; nothing moves.
 
     Raises:
-        Conflict: another said so first, or the use case was moved since.
+        Conflict: another said so first, or production was moved since.
     """
     grounds = Grounds(actor=actor, reason=reason)
-    return ledger.append(
-        use_case,
-        lambda found: found.reject(use_case, grounds, seen=seen, at=clock()),
-    )
+
+    def transition(found: Ledger) -> Ledger:
+        production = found.production(use_case)
+        if not production or production.tag != tag or found.rejected(use_case):
+            raise _moved(found, use_case)
+        seen = found.last(use_case)
+        return found.reject(use_case, grounds, seen=seen, at=clock())
+
+    return ledger.append(use_case, transition)
 
 
 def resolve(use_case: str, version: str, tags: Collection[str]) -> str:
@@ -184,6 +196,12 @@ def resolve(use_case: str, version: str, tags: Collection[str]) -> str:
     if len(found) > 1:
         raise AmbiguousVersion(version, found)
     return found[0]
+
+
+def _moved(known: Ledger, use_case: str) -> Conflict:
+    newest = known.history(use_case)[-1:]
+    actor = newest[0].actor if newest else "nobody"
+    return Conflict(use_case, known.last(use_case), actor)
 
 
 def _resolve_former(use_case: str, to: str, known: Ledger, store: Store) -> str:

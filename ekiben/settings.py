@@ -100,6 +100,25 @@ class Settings(BaseModel):
         ge=512,
         description="Address space in MiB that a version may take to load there.",
     )
+    watch_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="Seconds after a promotion in which a server watches the new version "
+        "and goes back by itself. 0: never watch.",
+    )
+    watch_error_share: float = Field(
+        default=0.01,
+        gt=0,
+        le=1,
+        description="Share of requests that may fail with the new version though the one "
+        "before answers them.",
+    )
+    watch_slowdown: float = Field(
+        default=5.0,
+        gt=1,
+        description="How many times as long as with the version before a model call may "
+        "take, where that is over 50 ms more.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log line that is written."
     )

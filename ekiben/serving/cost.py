@@ -4,6 +4,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+WAITING_SECONDS = 0.05
+"""A call that takes so long by the clock holds up all others, worked for or waited for."""
+
 T = TypeVar("T")
 
 BUCKETS = 16
@@ -40,11 +43,13 @@ class Cost:
     def time(self, rows: int, call: Callable[[], T]) -> T:
         """Make *call*, which answers *rows* rows, and take in what it took.
 
-        Processor time of this thread, so that a busy machine does not make a model slow.
+        Processor time of this thread, so that a busy machine does not make a model slow;
+        but for a call so long that it must not happen on the event loop again.
         """
-        start = time.thread_time()
+        start, worked = time.perf_counter(), time.thread_time()
         result = call()
-        self.learn(rows, time.thread_time() - start)
+        worked, seconds = time.thread_time() - worked, time.perf_counter() - start
+        self.learn(rows, seconds if seconds > WAITING_SECONDS else worked)
         return result
 
     @staticmethod

@@ -64,6 +64,14 @@ class Job:
     timer: asyncio.TimerHandle | None = field(default=None)
 
 
+Observe = Callable[[str, list[Job], list[Outcome], float], None]
+"""Takes what came of one call: the version's tag, its jobs, their outcomes, the seconds."""
+
+
+def unobserved(*_: object) -> None:
+    """Take no notice of a call."""
+
+
 def never() -> bool:
     """Say that the client is still there: for callers inside the process."""
     return False
@@ -85,10 +93,12 @@ class Dispatcher:
         *,
         queue_rows: int,
         batch_rows: int,
+        observe: Observe = unobserved,
     ) -> None:
         self._model = model
         self._cost = Cost()
         self._executor = executor
+        self._observe = observe
         self._queue_rows = queue_rows
         self._batch_rows = batch_rows
         self._queue: deque[Job] = deque()
@@ -205,7 +215,9 @@ class Dispatcher:
     def _run(self, model: Model, jobs: list[Job], count: int) -> list[Outcome]:
         start = time.perf_counter()
         outcomes = model.cost.time(count, lambda: self._answer(model, jobs))
-        self._model_time.observe(time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        self._model_time.observe(seconds)
+        self._observe(model.tag, jobs, outcomes, seconds)
         return outcomes
 
     def _answer(self, model: Model, jobs: list[Job]) -> list[Outcome]:

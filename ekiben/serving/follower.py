@@ -32,6 +32,14 @@ class Releases(Protocol):
     def reject(self, use_case: str, tag: str, reason: str) -> None:
         """Record that *tag* is production and cannot be loaded."""
 
+    def roll_back(self, use_case: str, choice: Choice, reason: str) -> None:
+        """Record that *choice* was at fault in live traffic, and what answers instead.
+
+        Raises:
+            Conflict, NothingToRollBack: another was first; look what is chosen now.
+            EkibenError: it cannot be recorded now.
+        """
+
 
 class Follower:
     """One thread per worker that watches, and one per version that is taken up.

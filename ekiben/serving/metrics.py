@@ -46,6 +46,11 @@ swaps = Counter(
     "Versions taken up after a move of production: done or rejected.",
     ["use_case", "result"],
 )
+automatic_rollbacks = Counter(
+    "ekiben_automatic_rollbacks",
+    "Versions that this server took back by itself: failing, slow or wrong_answers.",
+    ["use_case", "reason"],
+)
 failed_batches = Counter(
     "ekiben_failed_batches",
     "Model calls that failed; each is halved until the guilty request is alone.",

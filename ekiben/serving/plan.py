@@ -18,6 +18,8 @@ from ekiben.serving.follower import Follower, Releases
 from ekiben.serving.probe import Limits, probe
 from ekiben.serving.roster import Choice, Roster
 from ekiben.serving.sources import LedgerReleases, PinnedReleases
+from ekiben.serving.trial import Allowed
+from ekiben.serving.watch import Watch
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
 from ekiben.use_cases.use_case import UseCase
@@ -94,7 +96,7 @@ class Plan:
     def releases(self) -> Releases:
         """Where this process reads which version answers: the one place that decides."""
         if not self.pinned:
-            return LedgerReleases(self.settings.ledger_url)
+            return LedgerReleases(self.settings.ledger_url, Store.of_bentoml)
         local = LocalRollbacks.at(self.settings.home)
         return PinnedReleases(self.packed.production, self.packed.previous, local)
 
@@ -109,7 +111,8 @@ class Plan:
             return probe(use_case, choice, Store.of_bentoml(), limits)
 
         follower = Follower(roster, self.releases, try_apart)
-        return Worker(self.use_cases, roster, follower, self.settings)
+        watch = Watch(roster, self.releases, Allowed.by(self.settings))
+        return Worker(self.use_cases, roster, follower, watch, self.settings)
 
 
 def _served(

@@ -10,10 +10,10 @@ from threading import Lock
 from typing import Any
 
 from ekiben.errors import EkibenError, LedgerUnavailable, NotReady
-from ekiben.predictor import Predictor, load_predictor
+from ekiben.predictor import Predictor, golden_fault, load_predictor
 from ekiben.registry.store import Store
 from ekiben.schemas.base import Row
-from ekiben.schemas.model_card import ModelCard
+from ekiben.schemas.model_card import Golden, ModelCard
 from ekiben.serving.cost import Cost
 from ekiben.use_cases.use_case import UseCase
 
@@ -27,7 +27,8 @@ class Choice:
     """Which version production is, and what is known of the change to it.
 
     `effective` is when it starts to answer, at most `lead` from now; `fallback` is what
-    answers while it cannot.
+    answers while it cannot. `sequence` is the ledger's event; `on_trial` says that it is
+    new, so that its failures are held against it.
     """
 
     tag: str
@@ -37,6 +38,8 @@ class Choice:
     effective: datetime | None = None
     lead: timedelta = timedelta()
     fallback: "Choice | None" = None
+    sequence: int = 0
+    on_trial: bool = False
 
     def delay(self, now: datetime) -> float:
         """Return the seconds until it takes effect, never longer than its lead.
@@ -61,6 +64,7 @@ class Loaded:
     card: ModelCard
     digest: str
     cost: Cost
+    golden: Sequence[Golden]
 
     @property
     def tag(self) -> str:
@@ -70,6 +74,13 @@ class Loaded:
     def predict(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Answer *rows*, one entry a row, in order."""
         return self.predictor.predict(rows)
+
+    def golden_fault(self) -> str | None:
+        """Return how it fails on its golden rows now, None: not at all."""
+        try:
+            return golden_fault(self.predictor, self.golden)
+        except Exception as error:
+            return f"the golden rows raise {type(error).__name__}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +106,7 @@ class _Seat:
 
     served: Served
     current: Loaded | None = None
+    choice: Choice | None = None
     warm: dict[str, Loaded] = field(default_factory=dict)
 
 
@@ -153,8 +165,20 @@ class Roster:
 
     def is_warm(self, use_case: str, choice: Choice) -> bool:
         """Whether *choice* is loaded and could answer at once."""
+        return self.warmed(use_case, choice) is not None
+
+    def warmed(self, use_case: str, choice: Choice) -> Loaded | None:
+        """Return *choice* where it is loaded."""
         loaded = self._seats[use_case].warm.get(choice.tag)
-        return loaded is not None and _is(loaded, choice)
+        return loaded if loaded is not None and _is(loaded, choice) else None
+
+    def standing(self, use_case: str) -> tuple[Choice, Loaded] | None:
+        """Return what answers now, and the choice by which it does."""
+        with self._lock:
+            seat = self._seats[use_case]
+            if seat.choice is None or seat.current is None:
+                return None
+            return seat.choice, seat.current
 
     def load(self) -> None:
         """Load what is chosen for every use case; a failure is kept as the reason.
@@ -219,7 +243,7 @@ class Roster:
             return "its production version could not be loaded"
         with self._lock:
             self._seats[use_case].warm[choice.tag] = Loaded(
-                predictor, manifest.card, manifest.digest, cost
+                predictor, manifest.card, manifest.digest, cost, manifest.golden
             )
         log.info("version loaded", extra={"tag": choice.tag})
         return None
@@ -230,19 +254,31 @@ class Roster:
         What answered until now stays warm; all others are let go.
         """
         with self._lock:
+            self._swap(self._seats[use_case], choice)
+
+    def withdraw(self, use_case: str, faulty: Choice, fallback: Choice) -> bool:
+        """Swap *fallback*, which is warm, in for *faulty*; not if another answers by now."""
+        with self._lock:
             seat = self._seats[use_case]
-            before, after = seat.current, seat.warm[choice.tag]
-            seat.current = after
-            kept = {after.tag, before.tag if before else "", choice.previous or ""}
-            seat.warm = {tag: one for tag, one in seat.warm.items() if tag in kept}
-            seat.served = replace(
-                seat.served,
-                production=choice.tag,
-                previous=choice.previous,
-                since=choice.since,
-                card=after.card,
-                reason="",
-            )
+            if seat.choice is not faulty:
+                return False
+            self._swap(seat, fallback)
+            return True
+
+    @staticmethod
+    def _swap(seat: _Seat, choice: Choice) -> None:
+        before, after = seat.current, seat.warm[choice.tag]
+        seat.current, seat.choice = after, choice
+        kept = {after.tag, before.tag if before else "", choice.previous or ""}
+        seat.warm = {tag: one for tag, one in seat.warm.items() if tag in kept}
+        seat.served = replace(
+            seat.served,
+            production=choice.tag,
+            previous=choice.previous,
+            since=choice.since,
+            card=after.card,
+            reason="",
+        )
 
     def _say(self, use_case: str, reason: str) -> None:
         seat = self._seats[use_case]

@@ -2,14 +2,15 @@
 
 import logging
 import socket
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 
+from ekiben import releases
 from ekiben.errors import Conflict
 from ekiben.registry.database import LedgerDatabase
-from ekiben.registry.events import Event, Grounds
+from ekiben.registry.events import Event
 from ekiben.registry.ledger import Ledger
 from ekiben.registry.local import LocalRollbacks
+from ekiben.registry.store import Store
 from ekiben.serving.roster import Choice
 
 log = logging.getLogger(__name__)
@@ -18,8 +19,9 @@ log = logging.getLogger(__name__)
 class LedgerReleases:
     """The releases as the ledger at *url* has them; opened at first use, kept open."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, store: Callable[[], Store]) -> None:
         self._url = url
+        self._store = store
         self._database: LedgerDatabase | None = None
         self._known = (-1, Ledger())
 
@@ -42,22 +44,21 @@ class LedgerReleases:
         return _choice(standing[-1], before) if standing else None
 
     def reject(self, use_case: str, tag: str, reason: str) -> None:
-        """Record that *tag* is production and cannot be loaded here.
+        """Record that *tag* is production and cannot be loaded here; see `releases`."""
+        releases.reject(
+            use_case, tag, ledger=self._open(), actor=actor(), reason=reason
+        )
 
-        Raises:
-            Conflict: another server said so first, or production was moved since.
-            LedgerUnavailable: the database cannot be reached.
-        """
-        grounds = Grounds(actor=f"server {socket.gethostname()}", reason=reason)
-
-        def transition(found: Ledger) -> Ledger:
-            production = found.production(use_case)
-            seen = found.last(use_case)
-            if not production or production.tag != tag or found.rejected(use_case):
-                raise Conflict(use_case, seen, "another")
-            return found.reject(use_case, grounds, seen=seen, at=datetime.now(UTC))
-
-        self._open().append(use_case, transition)
+    def roll_back(self, use_case: str, choice: Choice, reason: str) -> None:
+        """Record that *choice* was at fault here; see `releases`."""
+        releases.rollback(
+            use_case,
+            store=self._store(),
+            ledger=self._open(),
+            actor=actor(),
+            reason=reason,
+            move=choice.sequence,
+        )
 
     def _open(self) -> LedgerDatabase:
         if self._database is None:
@@ -94,11 +95,30 @@ class PinnedReleases:
         local = self._local.read().get(use_case)
         if local is not None and local != pin:
             return Choice(local, previous=pin, fallback=Choice(pin) if pin else None)
-        return Choice(pin, previous=self._previous.get(use_case)) if pin else None
+        if pin is None:
+            return None
+        return Choice(pin, previous=self._previous.get(use_case), on_trial=True)
 
     def reject(self, use_case: str, tag: str, reason: str) -> None:
         """Nobody is told but the log: the Bento has no ledger."""
         log.error("pinned version rejected", extra={"tag": tag, "reason": reason})
+
+    def roll_back(self, use_case: str, choice: Choice, reason: str) -> None:
+        """Let all workers of this host, and those to come, answer with the version before.
+
+        Raises:
+            Conflict: an operator, or another worker, did so first.
+            StoreUnavailable: it cannot be written.
+        """
+        chosen = self.choose(use_case)
+        if chosen is None or chosen.tag != choice.tag or choice.previous is None:
+            raise Conflict(use_case, 0, "another worker")
+        self._local.set(use_case, choice.previous)
+
+
+def actor() -> str:
+    """Return how the ledger names this server."""
+    return f"server {socket.gethostname()}"
 
 
 def _choice(event: Event, before: Choice | None) -> Choice:
@@ -110,4 +130,6 @@ def _choice(event: Event, before: Choice | None) -> Choice:
         effective=event.effective,
         lead=event.effective - event.created,
         fallback=before,
+        sequence=event.sequence,
+        on_trial=event.action == "promote",
     )

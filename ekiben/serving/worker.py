@@ -16,6 +16,7 @@ from ekiben.schemas.base import Row
 from ekiben.serving.dispatcher import Answer, Dispatcher, never
 from ekiben.serving.follower import Follower
 from ekiben.serving.roster import Roster
+from ekiben.serving.watch import Watch
 
 if TYPE_CHECKING:
     from ekiben.settings import Settings
@@ -44,6 +45,7 @@ class Worker:
     use_cases: "Sequence[UseCase]"
     roster: Roster
     follower: Follower
+    watch: Watch
     settings: "Settings"
     dispatchers: dict[str, Dispatcher] = field(init=False)
 
@@ -59,6 +61,7 @@ class Worker:
                 executor,
                 queue_rows=self.settings.queue_rows,
                 batch_rows=self.settings.batch_rows,
+                observe=partial(self.watch.observe, use_case.name),
             )
             for use_case in self.use_cases
         }
@@ -77,6 +80,7 @@ class Worker:
     def _load_and_follow(self) -> None:
         self.load()
         self.follower.start()
+        self.watch.start()
 
     async def predict(
         self,

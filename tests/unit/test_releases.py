@@ -265,11 +265,11 @@ def test_a_ledger_that_was_changed_by_hand_allows_no_move(
 
 def test_a_rejection_is_told_by_the_first_server_only(desk: Desk) -> None:
     desk.register("a1")
-    seen = desk.promote("a1").sequence
+    desk.promote("a1")
 
     def reject() -> Event:
         return releases.reject(
-            "iris", seen=seen, ledger=desk.ledger, actor="server", reason="segfault"
+            "iris", "iris:a1", ledger=desk.ledger, actor="server", reason="segfault"
         )
 
     assert reject().action == "reject"

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from ekiben.cli import app
 from ekiben.errors import EkibenError
+from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.store import Store
 from tests.servers import PROJECT, environment
 from tests.tiny import productions
@@ -110,6 +111,45 @@ def test_rollback_tells_where_it_went_and_then_that_there_is_no_more(
     )
     assert refused("rollback", "iris") == "iris has no earlier production version"
     assert done("rollback", "iris", "--to", tags[1]).startswith(tags[1])
+
+
+@pytest.fixture
+def bento(home: Path, tags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a Bento with two versions says of itself, and its folder for the work in."""
+    source = home / "bento" / "src"
+    source.mkdir(parents=True)
+    models = [{"tag": tags[1]}, {"tag": tags[0]}]
+    labels = {"ekiben.production.iris": tags[1].partition(":")[2]}
+    # JSON is YAML, too.
+    (home / "bento" / "bento.yaml").write_text(
+        json.dumps({"labels": labels, "services": [{"models": models}]})
+    )
+    monkeypatch.chdir(source)
+    monkeypatch.delenv("BENTO_PATH", raising=False)
+
+
+@pytest.mark.usefixtures("bento")
+def test_a_local_rollback_tells_from_where_to_where_and_keeps_it(
+    home: Path, tags: list[str]
+) -> None:
+    there = facts("rollback", "iris", "--local")
+    kept = LocalRollbacks.at(home).read()
+    back = facts("rollback", "iris", "--local", "--to", tags[1][:-4])
+
+    assert there == {"use_case": "iris", "to_tag": tags[0], "from_tag": tags[1]}
+    assert kept == {"iris": tags[0]}
+    assert back == {"use_case": "iris", "to_tag": tags[1], "from_tag": tags[0]}
+    assert len(facts("history")) == 1, "the ledger is not asked"
+
+
+@pytest.mark.usefixtures("bento")
+def test_a_local_rollback_of_what_the_bento_does_not_hold_is_refused(
+    home: Path,
+) -> None:
+    assert refused("rollback", "spam", "--local", "--json") == (
+        "spam has no earlier production version"
+    )
+    assert LocalRollbacks.at(home).read() == {}
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ class Releases:
     def reject(self, use_case: str, tag: str, reason: str) -> None:
         self.rejected.append((tag, reason))
 
+    def roll_back(self, use_case: str, choice: Choice, reason: str) -> None:
+        raise AssertionError("a follower rolls nothing back")
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:

@@ -1,0 +1,260 @@
+"""Watches new versions in live traffic, and goes back to the version before when one is at fault."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from ekiben.errors import Conflict, EkibenError, NothingToRollBack
+from ekiben.schemas.base import Row
+from ekiben.serving import metrics
+from ekiben.serving.dispatcher import Job, Outcome
+from ekiben.serving.follower import Releases
+from ekiben.serving.roster import Choice, Loaded, Roster
+from ekiben.serving.trial import (
+    SLOW_SECONDS,
+    Allowed,
+    Fault,
+    Outcomes,
+    failing,
+    slow,
+    suspicious,
+)
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+GOLDEN_ON_TRIAL = 2.0
+GOLDEN_AFTERWARDS = 60.0
+"""Seconds between two checks of the golden rows."""
+PATIENCE = 5.0
+"""Seconds until a comparison of two versions is made again."""
+ROUNDS = 3
+MOST_ROWS = 64
+"""What a comparison of two versions asks them, how often."""
+RETRY_SECONDS = 1.0
+
+
+@dataclass
+class _Stand:
+    """What is known of the version that answers one use case."""
+
+    choice: Choice
+    loaded: Loaded
+    until: float
+    golden_at: float
+    compare_at: float = 0.0
+    judge_at: float = 0.0
+    outcomes: Outcomes = field(default_factory=Outcomes)
+
+
+class Watch:
+    """One thread per worker. `observe` is called by the dispatchers, from any thread."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        releases: Releases,
+        allowed: Allowed,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._roster = roster
+        self._releases = releases
+        self._allowed = allowed
+        self._now = now
+        self._stands: dict[str, _Stand] = {}
+        self._on_trial: dict[str, _Stand] = {}
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Watch until `stop`, unless the settings say not to."""
+        if self._allowed.seconds > 0:
+            threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """End watching."""
+        self._stopped.set()
+
+    def observe(
+        self,
+        use_case: str,
+        tag: str,
+        jobs: Sequence[Job],
+        outcomes: Sequence[Outcome],
+        seconds: float,
+    ) -> None:
+        """Take in what came of one model call; counts only for a version on trial."""
+        stand = self._on_trial.get(use_case)
+        if stand is None or stand.loaded.tag != tag:
+            return
+        failures = [
+            job.rows
+            for job, outcome in zip(jobs, outcomes, strict=True)
+            if isinstance(outcome, Exception)
+        ]
+        if failures:
+            stand.outcomes.failed(len(jobs), failures)
+        elif seconds < SLOW_SECONDS:
+            stand.outcomes.called(len(jobs), seconds)
+        else:
+            rows = list(chain.from_iterable(job.rows for job in jobs))[:MOST_ROWS]
+            stand.outcomes.called(len(jobs), seconds, rows)
+
+    def look(self) -> None:
+        """Judge every version that answers, once."""
+        for use_case in self._roster.use_cases:
+            stand = self._stand(use_case)
+            if stand is not None and self._now() >= stand.judge_at:
+                fault = self._fault(use_case, stand)
+                if fault is not None:
+                    self._go_back(use_case, stand, fault)
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(LOOK_SECONDS):
+            try:
+                self.look()
+            except Exception:
+                log.exception("watching failed")
+
+    def _stand(self, use_case: str) -> _Stand | None:
+        """Return what is known of the version that answers; a new one starts a trial."""
+        standing = self._roster.standing(use_case)
+        if standing is None:
+            return None
+        choice, loaded = standing
+        now = self._now()
+        stand = self._stands.get(use_case)
+        if stand is None or stand.choice is not choice:
+            until = now + self._allowed.seconds if choice.on_trial else now
+            stand = _Stand(choice, loaded, until, golden_at=now)
+            self._stands[use_case] = stand
+        if now < stand.until and _before(choice):
+            self._on_trial[use_case] = stand
+        else:
+            self._on_trial.pop(use_case, None)
+        return stand
+
+    def _fault(self, use_case: str, stand: _Stand) -> Fault | None:
+        found = None
+        if use_case in self._on_trial:
+            found = self._failing(use_case, stand) or self._slow(use_case, stand)
+        if found is None and self._now() >= stand.golden_at:
+            on_trial = use_case in self._on_trial
+            wait = GOLDEN_ON_TRIAL if on_trial else GOLDEN_AFTERWARDS
+            stand.golden_at = self._now() + wait
+            found = _wrong(stand.loaded)
+        return found
+
+    def _failing(self, use_case: str, stand: _Stand) -> Fault | None:
+        """Put failed requests to the version before, and judge."""
+        outcomes = stand.outcomes
+        if outcomes.failures:
+            before = self._loaded_before(use_case, stand)
+            while before is not None and outcomes.failures:
+                outcomes.replayed(_answers(before, outcomes.failures.popleft()))
+        count = outcomes.recent(self._now())
+        return failing(count, _before_tag(stand.choice), self._allowed)
+
+    def _slow(self, use_case: str, stand: _Stand) -> Fault | None:
+        """Compare the two versions on the rows of a call that took long, and judge."""
+        calls = list(stand.outcomes.calls)
+        if self._now() < stand.compare_at or not suspicious(calls, 0.0):
+            return None
+        before = self._loaded_before(use_case, stand)
+        rows, _ = max(calls, key=lambda call: call[1])
+        if before is None or not suspicious(calls, before.cost.expected(len(rows))):
+            return None
+        stand.compare_at = self._now() + PATIENCE
+        if not (_answers(before, rows) and _answers(stand.loaded, rows)):
+            return None
+        now, then = _fastest(stand.loaded, rows), _fastest(before, rows)
+        return slow(len(rows), now, before.tag, then, self._allowed)
+
+    def _loaded_before(self, use_case: str, stand: _Stand) -> Loaded | None:
+        """Return the version before, loaded if it is not warm: after a restart."""
+        before = _before(stand.choice)
+        if before is None:
+            return None
+        if not self._roster.is_warm(use_case, before):
+            self._roster.warm(use_case, before)
+        return self._roster.warmed(use_case, before)
+
+    def _go_back(self, use_case: str, stand: _Stand, fault: Fault) -> None:
+        """Swap to the version before at once, and tell the ledger in its own time."""
+        facts = {"tag": stand.loaded.tag, "reason": fault.reason}
+        before = self._loaded_before(use_case, stand)
+        fallback = _before(stand.choice)
+        if before is None or fallback is None or before.golden_fault() is not None:
+            stand.judge_at = self._now() + GOLDEN_AFTERWARDS
+            log.error("version at fault, and none to go back to", extra=facts)
+            return
+        if not self._roster.withdraw(use_case, stand.choice, fallback):
+            return
+        metrics.automatic_rollbacks.labels(use_case, fault.kind).inc()
+        log.error("version taken back", extra=facts)
+        threading.Thread(
+            target=self._tell,
+            args=(use_case, stand.choice, fault.reason),
+            name=f"tell-{use_case}",
+            daemon=True,
+        ).start()
+
+    def _tell(self, use_case: str, choice: Choice, reason: str) -> None:
+        """Record the rollback; try again while the ledger is away."""
+        told = ""
+        while True:
+            try:
+                self._releases.roll_back(use_case, choice, reason)
+            except (Conflict, NothingToRollBack) as error:
+                # Another server was first, or an operator: the follower sees what came.
+                log.info("rollback is not ours", extra={"reason": str(error)})
+                return
+            except EkibenError as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("rollback not recorded yet", extra={"reason": told})
+            else:
+                return
+            if self._stopped.wait(RETRY_SECONDS):
+                return
+
+
+def _before(choice: Choice) -> Choice | None:
+    """Return what a rollback of *choice* goes to."""
+    if choice.previous is None:
+        return None
+    fallback = choice.fallback
+    if fallback is not None and fallback.tag == choice.previous:
+        return fallback
+    return Choice(choice.previous)
+
+
+def _before_tag(choice: Choice) -> str:
+    return choice.previous or ""
+
+
+def _wrong(loaded: Loaded) -> Fault | None:
+    """Judge the golden rows, twice: once may be an accident."""
+    if loaded.golden_fault() is None:
+        return None
+    reason = loaded.golden_fault()
+    return Fault("wrong_answers", f"{reason}, twice in a row") if reason else None
+
+
+def _answers(loaded: Loaded, rows: Sequence[Row]) -> bool:
+    try:
+        return len(loaded.predict(rows)) == len(rows)
+    except Exception:
+        return False
+
+
+def _fastest(loaded: Loaded, rows: Sequence[Row]) -> float:
+    """Return the seconds of the fastest of some calls: what others do only adds to it."""
+    taken = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        loaded.predict(rows)
+        taken.append(time.perf_counter() - start)
+    return min(taken)
