@@ -38,6 +38,8 @@ class FaultyTree:
             raise RuntimeError("out of order")
         if self.fault == "raises for giants" and features[:, 3].max() > 2:
             raise RuntimeError("out of order")
+        if self.fault == "greedy":
+            bytearray(512 * 2**20)
         if self.fault == "sleeps":
             time.sleep(0.5)
         if self.fault == "lies":

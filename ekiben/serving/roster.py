@@ -4,7 +4,7 @@ import gc
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -27,7 +27,7 @@ class Choice:
     """Which version production is, and what is known of the change to it.
 
     `effective` is when it starts to answer, at most `lead` from now; `fallback` is what
-    answers while it cannot. `sequence` is the ledger's event; `on_trial` says that it is
+    answers while it cannot; `rejected` says that a server found it so. `sequence` is the ledger's event; `on_trial` says that it is
     new, so that its failures are held against it.
     """
 
@@ -38,6 +38,7 @@ class Choice:
     effective: datetime | None = None
     lead: timedelta = timedelta()
     fallback: "Choice | None" = None
+    rejected: bool = False
     sequence: int = 0
     on_trial: bool = False
 
@@ -215,6 +216,12 @@ class Roster:
             previous=choice.previous,
             since=choice.since,
         )
+        unfit = choice.rejected or choice.delay(datetime.now(UTC)) > 0
+        if unfit and choice.fallback and self.warm(name, choice.fallback) is None:
+            # What crashes its loader would end every worker that starts; and no worker
+            # answers by a version before its time. The follower tries it apart.
+            self.swap(name, choice.fallback)
+            return
         reason = self.warm(name, choice)
         if reason is None:
             self.swap(name, choice)

@@ -39,9 +39,13 @@ class LedgerReleases:
         Raises:
             LedgerUnavailable: the database cannot be reached.
         """
-        standing = self._ledger().line(use_case)
+        ledger = self._ledger()
+        standing = ledger.line(use_case)
+        if not standing:
+            return None
         before = _choice(standing[-2], None) if len(standing) > 1 else None
-        return _choice(standing[-1], before) if standing else None
+        rejected = ledger.rejected(use_case) is not None
+        return _choice(standing[-1], before, rejected=rejected)
 
     def reject(self, use_case: str, tag: str, reason: str) -> None:
         """Record that *tag* is production and cannot be loaded here; see `releases`."""
@@ -121,7 +125,7 @@ def actor() -> str:
     return f"server {socket.gethostname()}"
 
 
-def _choice(event: Event, before: Choice | None) -> Choice:
+def _choice(event: Event, before: Choice | None, *, rejected: bool = False) -> Choice:
     return Choice(
         event.to_tag,
         event.digest,
@@ -130,6 +134,7 @@ def _choice(event: Event, before: Choice | None) -> Choice:
         effective=event.effective,
         lead=event.effective - event.created,
         fallback=before,
+        rejected=rejected,
         sequence=event.sequence,
         on_trial=event.action == "promote",
     )
