@@ -263,6 +263,24 @@ def test_a_ledger_that_was_changed_by_hand_allows_no_move(
     assert desk.ledger.head_sequence() == 2
 
 
+def test_a_rollback_of_one_move_is_refused_when_another_came_since(desk: Desk) -> None:
+    for version in ("a1", "b2", "c3"):
+        desk.register(version)
+    desk.promote("a1")
+    judged = desk.promote("b2").sequence
+    desk.promote("c3")
+
+    def take_back(move: int) -> Event:
+        return releases.rollback(
+            "iris", store=desk.store, ledger=desk.ledger, actor="server", move=move
+        )
+
+    with pytest.raises(Conflict):
+        take_back(judged)
+    assert desk.live == "iris:c3"
+    assert take_back(judged + 1).to_tag == "iris:b2"
+
+
 def test_a_rejection_is_told_by_the_first_server_only(desk: Desk) -> None:
     desk.register("a1")
     desk.promote("a1")

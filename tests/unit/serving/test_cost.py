@@ -1,5 +1,7 @@
 """What a model call is expected to take."""
 
+import time
+
 from ekiben.serving.cost import Cost
 
 
@@ -28,3 +30,13 @@ def test_the_newest_call_moves_the_expectation_by_a_fifth() -> None:
     cost.learn(1, 0.020)
 
     assert abs(cost.expected(1) - 0.012) < 1e-12
+
+
+def test_a_call_that_waits_long_is_expected_to_take_that_long() -> None:
+    cost = Cost()
+
+    cost.time(1, lambda: time.sleep(0.02))
+    assert cost.expected(1) < 0.02
+
+    cost.time(1, lambda: time.sleep(0.06))
+    assert cost.expected(1) > 0.01
