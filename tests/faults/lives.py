@@ -1,7 +1,6 @@
 """What the tests of the life cycle share: a home with flowers only, and how a server is seen to be gone."""
 
 import contextlib
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -9,7 +8,12 @@ from pathlib import Path
 
 import psutil
 
-from ekiben.serving.run_files import READY, ServerFiles, run_directory
+from ekiben.serving.run_files import (
+    READY,
+    SERVER_VARIABLE,
+    ServerFiles,
+    run_directory,
+)
 from tests.servers import Server
 
 FLOWERS = {"EKIBEN_MODELS": "iris"}
@@ -36,21 +40,24 @@ def ready_workers(server: Server) -> set[int]:
     return {pid for pid, state in states if state == READY}
 
 
-def group(server: Server) -> list[int]:
-    """Return what lives of the server's process group, probes of versions included."""
-    found = []
-    for process in psutil.process_iter(["pid", "status"]):
-        with contextlib.suppress(ProcessLookupError, psutil.Error):
-            if os.getpgid(process.pid) == server.process.pid:
+def processes(server: Server) -> list[int]:
+    """Return what lives of the server: supervisor, workers, and what they started."""
+    ours = str(files_of(server).path)
+    found = [server.process.pid] if server.process.poll() is None else []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(SERVER_VARIABLE) == ours:
                 found.append(process.pid)
     return found
 
 
 def assert_gone(server: Server) -> None:
     """Assert that no process, no listener and no run file is left of *server*."""
-    assert group(server) == []
+    assert processes(server) == []
     assert not files_of(server).path.exists()
     with socket.socket() as door:
+        # What was closed may linger; nobody listens.
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         door.bind(("127.0.0.1", int(server.url.rpartition(":")[2])))
 
 

@@ -20,10 +20,10 @@ from tests.faults.lives import (
     TWO_WORKERS,
     assert_gone,
     files_of,
-    group,
+    processes,
     until,
 )
-from tests.faults.test_life_of_workers import serve_stuck
+from tests.faults.test_life_of_workers import counted, serve_stuck
 from tests.faults.traffic import IRIS, Probe, Traffic
 from tests.haproxy import balance
 from tests.servers import PROJECT, Server, environment, free_port, serve, wait_until_up
@@ -257,17 +257,21 @@ def test_c68_a_stuck_model_thread_holds_nobody_up(home: Path, tmp_path: Path) ->
         stuck.close()
 
 
-def test_c75_two_servers_on_one_home_keep_their_own_counts(fleet: Fleet) -> None:
+def test_c75_a_second_server_on_one_home_leaves_the_first_ones_counts(
+    fleet: Fleet, home: Path
+) -> None:
+    first = fleet.servers["last"]
+    httpx.post(f"{first.url}/v1/iris/predict", json={"rows": [IRIS]})
+    before = counted(first, "ekiben_requests_total")
+    assert before >= 1
+
+    with serve(home, extra=FLOWERS) as second:
+        assert counted(second, "ekiben_requests_total") < before
+        assert counted(first, "ekiben_requests_total") == before
+
+
+def test_the_processes_of_a_server_are_seen(fleet: Fleet) -> None:
     server = fleet.servers["last"]
 
-    metrics = files_of(server).metrics
-
-    assert list(metrics.glob("counter_*.db"))
-    assert "ekiben_requests_total" in httpx.get(f"{server.url}/metrics").text
-
-
-def test_the_group_of_a_server_is_seen(fleet: Fleet) -> None:
-    server = fleet.servers["last"]
-
-    assert len(group(server)) == 2
+    assert len(processes(server)) == 2
     until(lambda: bool(files_of(server).states()), 5)

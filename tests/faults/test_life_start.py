@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.lives import FLOWERS, group
+from tests.faults.lives import FLOWERS, processes
 from tests.faults.traffic import IRIS
 from tests.servers import PROJECT, environment, free_port, serve, wait_until_up
 
@@ -116,11 +116,19 @@ def models_that_are_missing(home: Path, port: int) -> Iterator[dict[str, str]]:
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            a_run_directory_that_is_a_file, "ekiben: EKIBEN_RUN_DIR: ", id="run-dir"
+            a_run_directory_that_is_a_file,
+            "ekiben: EKIBEN_RUN_DIR: ",
+            id="run-dir",
+            marks=pytest.mark.slow,
         ),
         pytest.param(a_port_that_is_taken, "ekiben: cannot listen on", id="port"),
         pytest.param(a_ledger_of_a_later_version, "a newer Ekiben", id="ledger"),
-        pytest.param(models_that_are_missing, "could not be found", id="models"),
+        pytest.param(
+            models_that_are_missing,
+            "could not be found",
+            id="models",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_c70_what_cannot_be_served_ends_in_one_line(
@@ -248,7 +256,7 @@ def test_c69_a_full_run_directory_is_survived_or_ends_the_worker(home: Path) -> 
             (small / "filler").unlink()
             time.sleep(1)
             wait_until_up(server, "/readyz")
-            assert len(group(server)) == 2
+            assert len(processes(server)) == 2
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
         small.rmdir()

@@ -77,10 +77,9 @@ class Deployment:
     replicas: list[Server] = field(default_factory=list)
 
     def start(self, home: Path) -> Server:
-        server = self.stack.enter_context(
+        return self.stack.enter_context(
             serve(home, extra=FLOWERS | DRAIN, port=self.spare, wait=False)
         )
-        return server
 
     def roll_out(self, home: Path, patience: float = READY_SECONDS) -> bool:
         """Replace every replica by one of *home*; stop at the first that is not ready."""
