@@ -13,7 +13,13 @@ from types import FrameType
 from typing import Any
 
 from ekiben.serving import metrics
-from ekiben.serving.run_files import READY, SERVER_VARIABLE, WAITING, ServerFiles
+from ekiben.serving.run_files import (
+    READY,
+    SERVER_VARIABLE,
+    STANDBY,
+    WAITING,
+    ServerFiles,
+)
 from ekiben.serving.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -44,6 +50,7 @@ class LifeCycle:
         self._hang = worker.settings.hang_seconds
         self._told: float | None = None
         self._quick = False
+        self._standby = False
         self._leave: Callable[[int, FrameType | None], Any] | None = None
         self.refusing = False
         self.in_flight = 0
@@ -72,16 +79,31 @@ class LifeCycle:
         loaded: those who answer already get them. The first ones accept at once, so
         that probes are answered while the models load.
         """
-        if self._files is not None and self._files.served:
-            await asyncio.to_thread(self._worker.load)
-        self._worker.start()
         if self._files is None:
+            self._worker.start()
             return
         self._take_signals()
+        self._standby = self._files.served
         self._beat(self._files)
         self._beating = asyncio.create_task(self._beat_on(self._files))
         threading.Thread(target=self._mourn, name="supervisor", daemon=True).start()
         metrics.worker_starts.inc()
+        self._worker.start()
+        while self._standby:
+            self._standby = self._may_wait(self._files)
+            await asyncio.sleep(BEAT_SECONDS / 5)
+        self._beat(self._files)
+
+    def _may_wait(self, files: ServerFiles) -> bool:
+        """Whether this worker may go on loading behind its closed door.
+
+        While it loads for the first time it always may: the next connection waits for it
+        rather than be refused. Later only while others answer.
+        """
+        if self._told is not None or self._worker.roster.ready:
+            return False
+        others = [one for pid, one in files.states().items() if pid != os.getpid()]
+        return not self._worker.loaded or READY in others
 
     def end(self) -> None:
         """End what runs beside the requests; the server has answered its last one."""
@@ -177,9 +199,14 @@ class LifeCycle:
         away = self._worker.follower.unreachable_since is not None
         metrics.ledger_unreachable.set(away)
         try:
-            files.beat(os.getpid(), READY if ready else WAITING)
+            files.beat(os.getpid(), self._state(ready))
         except OSError as error:
             log.error("run files unwritable", extra={"reason": error.strerror})
+
+    def _state(self, ready: bool) -> str:
+        if self._standby:
+            return STANDBY
+        return READY if ready else WAITING
 
     def _all_ready(self, files: ServerFiles) -> bool:
         # What was written last may be half a second old; of itself a worker knows better.

@@ -29,6 +29,8 @@ SERVER_VARIABLE = "_EKIBEN_SERVER"
 WORKER = "worker-"
 READY = "ready"
 WAITING = "loading"
+STANDBY = "standby"
+"""It loads its models and accepts no connection yet: others answer."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class ServerFiles:
         os.utime(path)
 
     def states(self) -> Mapping[int, str]:
-        """Return the state of each worker that accepts connections."""
+        """Return the state of each worker that has begun."""
         return dict(self._states())
 
     def _states(self) -> Iterator[tuple[int, str]]:
@@ -139,7 +141,7 @@ class ServerFiles:
         A worker that died, and the one that takes its place until it is ready, accept
         none: the others answer.
         """
-        states = self.states().values()
+        states = [state for state in self.states().values() if state != STANDBY]
         if not states or any(state != READY for state in states):
             return False
         if not self.served:

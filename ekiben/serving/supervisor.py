@@ -21,6 +21,7 @@ from circus.watcher import Watcher
 from prometheus_client.multiprocess import mark_process_dead
 
 from ekiben.serving.run_files import (
+    READY,
     SERVER_VARIABLE,
     Facts,
     ServerFiles,
@@ -145,20 +146,20 @@ class Supervisor:
     def _bury(self) -> None:
         """Clear away after workers that are gone, and decide whether others may follow."""
         for pid in self.workers.keys() - self.watcher.processes.keys():
-            began = self.files.worker(pid).exists()
+            state = self.files.states().get(pid)
             mark_process_dead(pid, str(self.files.metrics))  # type: ignore[no-untyped-call]
             self.files.worker(pid).unlink(missing_ok=True)
             del self.workers[pid]
-            self._judge(began, self.codes.pop(pid, None))
+            self._judge(state, self.codes.pop(pid, None))
 
-    def _judge(self, began: bool, code: int | None) -> None:
-        if not began:
-            self.failed_starts += 1
-            if not self.files.served or self.failed_starts >= MAX_DEATHS:
-                self._give_up(f"a worker could not start (exit code {code})")
+    def _judge(self, state: str | None, code: int | None) -> None:
+        """Count the death of a worker that was in *state*; None: it never began."""
+        self.failed_starts = 0 if state == READY else self.failed_starts + 1
+        hopeless = state is None and not self.files.served
+        if hopeless or self.failed_starts >= MAX_DEATHS:
+            self._give_up(f"a worker could not start (exit code {code})")
             return
         now = time.monotonic()
-        self.failed_starts = 0
         self.deaths = [at for at in self.deaths if now - at < DEATHS_SECONDS] + [now]
         say(f"a worker died (exit code {code}); another takes its place")
         if len(self.deaths) > MAX_DEATHS:

@@ -64,6 +64,11 @@ class Worker:
             for use_case in self.use_cases
         }
 
+    @property
+    def loaded(self) -> bool:
+        """Whether loading has ended, well or not."""
+        return self._loaded
+
     def load(self) -> None:
         """Load and warm up all versions, once."""
         with self._loading:

@@ -8,6 +8,7 @@ import pytest
 from ekiben.errors import RunDirectoryUnusable
 from ekiben.serving.run_files import (
     READY,
+    STANDBY,
     WAITING,
     Facts,
     ServerFiles,
@@ -95,6 +96,9 @@ def test_a_server_that_has_served_is_ready_without_a_worker_that_died(
     assert files.all_ready()
 
     files.worker(2).unlink()
+    assert files.all_ready()
+
+    files.beat(3, STANDBY)
     assert files.all_ready()
 
     files.worker(1).unlink()
