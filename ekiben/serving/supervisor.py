@@ -41,6 +41,8 @@ START_SECONDS = 120.0
 MAX_DEATHS = 5
 DEATHS_SECONDS = 60.0
 """More deaths in that time, and something is wrong that a new worker does not cure."""
+CALM = (0, -signal.SIGTERM)
+"""How a worker ends that was asked to: `--reload` does that."""
 
 
 def supervise(settings: Settings) -> None:
@@ -129,9 +131,10 @@ class Supervisor:
             os.getpid(), began, socket.host, socket.port, watcher.numprocesses
         )
         self.files.announce(facts)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._circus[number] = signal.signal(number, self.on_signal)
-        arbiter.loop.call_later(LOOK_SECONDS, self.look)
+        if not self._circus:  # `--reload` starts the watcher again
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._circus[number] = signal.signal(number, self.on_signal)
+            arbiter.loop.call_later(LOOK_SECONDS, self.look)
         return True
 
     def after_spawn(self, pid: int, **_: Any) -> bool:
@@ -159,6 +162,8 @@ class Supervisor:
         if hopeless or self.failed_starts >= MAX_DEATHS:
             self._give_up(f"a worker could not start (exit code {code})")
             return
+        if code in CALM:
+            return
         now = time.monotonic()
         self.deaths = [at for at in self.deaths if now - at < DEATHS_SECONDS] + [now]
         say(f"a worker died (exit code {code}); another takes its place")
@@ -176,8 +181,9 @@ class Supervisor:
             self.arbiter.loop.call_later(LOOK_SECONDS, self._quit)
 
     def after_stop(self, **_: Any) -> None:
-        """Forget the server's files; end with what went wrong."""
-        self.files.remove()
+        """Forget the server's files if it ends; end with what went wrong."""
+        if self.asked or self.failure:
+            self.files.remove()
         if self.failure:
             raise SystemExit(f"ekiben: {self.failure}")
 

@@ -77,7 +77,10 @@ def test_after_a_calm_stop_nothing_is_said_to_have_failed(
     supervisor: Supervisor,
 ) -> None:
     supervisor.after_stop()
+    assert supervisor.files.path.exists()  # it starts again
 
+    supervisor.asked = 1
+    supervisor.after_stop()
     assert not supervisor.files.path.exists()
 
 
