@@ -25,9 +25,9 @@ from ekiben.serving.worker import Worker
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.5
-IN_FLIGHT_SECONDS = 19.0
+IN_FLIGHT_SECONDS = 16.0
 """After a SIGTERM: until then requests in flight may finish."""
-STOP_SECONDS = 22.0
+STOP_SECONDS = 18.0
 """After a SIGTERM: then the process ends, whatever hangs. The supervisor kills it later."""
 QUICK_IN_FLIGHT_SECONDS = 1.0
 QUICK_STOP_SECONDS = 3.0

@@ -32,7 +32,7 @@ from ekiben.settings import Settings
 
 API_SOCKET = "_bento_api_server"
 LOOK_SECONDS = 0.5
-STOP_SECONDS = 24.0
+STOP_SECONDS = 20.0
 """After which a worker that was asked to stop is killed; it ends by itself before."""
 HURRY_SECONDS = 4.0
 """The same when asked twice, or by somebody at a terminal."""

@@ -34,8 +34,13 @@ from ekiben.predictor import Predictor
 
 plain = Predictor.predict
 
+def compute(seconds):
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        sum(range(1000))
+
 def predict(self, rows):
-    time.sleep(0.005)  # long enough to leave the event loop
+    compute(0.01)  # of processor time: long enough to leave the event loop
     order = Path(os.environ["HOME_OF_ORDERS"], "order")
     match order.read_text() if order.exists() else "":
         case "deadlock":
@@ -43,9 +48,7 @@ def predict(self, rows):
             lock.acquire()
             lock.acquire()
         case "slow":
-            until = time.monotonic() + 8
-            while time.monotonic() < until:
-                sum(range(1000))
+            compute(8)
     return plain(self, rows)
 
 Predictor.predict = predict

@@ -86,7 +86,7 @@ class Deployment:
         for old in list(self.replicas):
             new = self.start(home)
             if not is_ready(new, patience):
-                stop(new)
+                end(new)
                 return False
             time.sleep(1)  # the balancer asks twice a second
             self.replicas = [one for one in self.replicas if one is not old] + [new]
@@ -118,6 +118,10 @@ def stop(server: Server) -> None:
         check=True,
         stdout=subprocess.DEVNULL,
     )
+    end(server)
+
+
+def end(server: Server) -> None:
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(25) in (0, -signal.SIGTERM)
 
