@@ -48,7 +48,7 @@ def predict(self, rows):
             lock.acquire()
             lock.acquire()
         case "slow":
-            compute(8)
+            compute(6)
     return plain(self, rows)
 
 Predictor.predict = predict
@@ -168,12 +168,13 @@ def test_c66_a_worker_that_is_stopped_is_replaced(home: Path) -> None:
 def test_c66_liveness_turns_red_for_a_deadlock_but_not_for_a_slow_model(
     home: Path, tmp_path: Path
 ) -> None:
-    with serve_stuck(home, tmp_path, HANG) as server:
+    patience = {"EKIBEN_DEADLINE_MS": "240000"}
+    with serve_stuck(home, tmp_path, HANG | patience) as server:
         (worker,) = server.workers()
         (tmp_path / "order").write_text("slow")
         with Probe(server.url, "/livez") as calm:
             answer = httpx.post(
-                f"{server.url}/v1/iris/predict", json={"rows": [IRIS]}, timeout=30
+                f"{server.url}/v1/iris/predict", json={"rows": [IRIS]}, timeout=240
             )
         assert answer.status_code == 200
         assert calm.answers == ["alive"]
