@@ -12,6 +12,24 @@ class InvalidSettings(EkibenError):
     """An EKIBEN_ setting has a value that cannot be used."""
 
 
+class RunDirectoryUnusable(EkibenError):
+    """A server cannot keep its run files where it is told to."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"EKIBEN_RUN_DIR: {path} cannot be used: {reason}")
+
+
+class NoSuchServer(EkibenError):
+    """No running server is meant, or more than one."""
+
+
+class ProbeStopped(EkibenError):
+    """A version's trial was ended from outside; that says nothing about the version."""
+
+    def __init__(self) -> None:
+        super().__init__("the trial of the version was stopped")
+
+
 class UnknownUseCase(EkibenError):
     """The catalogue has no use case of that name."""
 
@@ -79,6 +97,13 @@ class LedgerUnavailable(EkibenError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the ledger is unavailable: {reason}")
         self.reason = reason
+
+
+class LedgerTooNew(LedgerUnavailable):
+    """The ledger's tables are of a later Ekiben; waiting does not help."""
+
+    def __init__(self) -> None:
+        super().__init__("a newer Ekiben made it")
 
 
 class CorruptLedger(EkibenError):

@@ -119,6 +119,26 @@ class Settings(BaseModel):
         description="How many times as long as with the version before a model call may "
         "take, where that is over 50 ms more.",
     )
+    run_dir: Path | None = Field(
+        default=None,
+        description="Where a server and `ekiben drain` find each other, and where the "
+        "workers share their metrics. Empty: `ekiben-UID` in the directory for "
+        "temporary files.",
+    )
+    drain_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=15,
+        description="Seconds that a server which is to stop goes on serving while "
+        "`/readyz` is red, so that balancers take it out.",
+    )
+    hang_seconds: float = Field(
+        default=15.0,
+        ge=5,
+        le=300,
+        description="Seconds after which a worker whose event loop stands still is "
+        "replaced, and a model call that uses no processor time counts as hung.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log line that is written."
     )

@@ -15,6 +15,7 @@ import pytest
 from ekiben.datasets import Table, load
 from ekiben.training import Trained, fit
 from ekiben.use_cases.catalog import get_use_case
+from tests.haproxy import haproxy as haproxy
 from tests.models import Trainings
 from tests.servers import PROJECT, Server, environment, serve
 
@@ -102,7 +103,6 @@ def either_server(
     if request.param == "fast":
         yield request.getfixturevalue("server")
         return
-    # A second server on one BENTOML_HOME wipes the metrics of the first.
     other = tmp_path_factory.mktemp("bentoml-path")
     (other / "models").symlink_to(home / "models")
     (other / "ekiben").symlink_to(home / "ekiben")

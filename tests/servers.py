@@ -62,23 +62,30 @@ def serve(
     cwd: Path = PROJECT,
     extra: Mapping[str, str] | None = None,
     ready: bool = True,
+    port: int | None = None,
+    wait: bool = True,
 ) -> Iterator[Server]:
-    """Serve *target* from *cwd* until the block ends; *ready* waits for /readyz, else /livez."""
-    port = free_port()
+    """Serve *target* from *cwd* until the block ends; *ready* waits for /readyz, else /livez.
+
+    Without *wait* the block begins while the server starts.
+    """
+    port = port or free_port()
     output = home / f"serve-{port}.log"
     command = [sys.executable, "-m", "bentoml", "serve", target]
     with output.open("wb") as sink:
         process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)],
             cwd=cwd,
-            env=environment(home, extra),
+            # No balancer waits for most tests' servers to leave.
+            env=environment(home, {"EKIBEN_DRAIN_SECONDS": "0"} | dict(extra or {})),
             stdout=sink,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     server = Server(f"http://127.0.0.1:{port}", process, output)
     try:
-        wait_until_up(server, "/readyz" if ready else "/livez")
+        if wait:
+            wait_until_up(server, "/readyz" if ready else "/livez")
         yield server
     finally:
         stop(process)

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ekiben.errors import CorruptLedger, EkibenError, LedgerUnavailable
+from ekiben.errors import CorruptLedger, EkibenError, LedgerTooNew, LedgerUnavailable
 from ekiben.registry.canonical import canonical
 from ekiben.registry.events import Event, Head, check_end, read_event, verify_chain
 from ekiben.registry.ledger import Ledger
@@ -60,7 +60,8 @@ class LedgerDatabase:
         """Open the ledger at *url*, making or migrating its tables where needed.
 
         Raises:
-            LedgerUnavailable: it cannot be reached, or a newer Ekiben made it.
+            LedgerUnavailable: it cannot be reached.
+            LedgerTooNew: a newer Ekiben made it.
         """
         with _available():
             engine = _engine(url, wait)
@@ -203,7 +204,7 @@ def _migrate(engine: sa.Engine) -> None:
         try:
             command.upgrade(config, "head")
         except CommandError as error:
-            raise LedgerUnavailable("a newer Ekiben made it") from error
+            raise LedgerTooNew from error
 
 
 def _events(

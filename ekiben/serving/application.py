@@ -13,6 +13,7 @@ from ekiben.serving.docs_pages import docs_routes
 from ekiben.serving.edge import App
 from ekiben.serving.guard import Guard
 from ekiben.serving.health import health_routes
+from ekiben.serving.lifecycle import LifeCycle
 from ekiben.serving.openapi import openapi_document
 from ekiben.serving.predict_route import PredictRoute
 from ekiben.serving.problems import problem_response
@@ -31,9 +32,10 @@ class Route:
 
 def build_application(bento: App, routes: Sequence[Route], worker: Worker) -> Guard:
     """Return the ASGI application of one worker process."""
+    life = LifeCycle(worker)
     pages = Starlette(
         routes=[
-            *health_routes(worker.roster, worker.follower),
+            *health_routes(worker.roster, worker.follower, life),
             *read_routes(worker.roster),
             *docs_routes(openapi_document(worker.use_cases, __version__)),
         ],
@@ -44,7 +46,7 @@ def build_application(bento: App, routes: Sequence[Route], worker: Worker) -> Gu
         route.path.encode(): PredictRoute(route.use_case, worker, bento)
         for route in routes
     }
-    return Guard(bento, pages, predict, worker)
+    return Guard(bento, pages, predict, life)
 
 
 def not_found(request: Request, _: Exception) -> Response:

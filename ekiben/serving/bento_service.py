@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
+import bentoml
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk import Service
 from bentoml.models import BentoModel
@@ -20,7 +21,9 @@ from ekiben.serving.application import Route, build_application
 from ekiben.serving.logs import configure_logs
 from ekiben.serving.openapi import openapi_document
 from ekiben.serving.plan import Plan, one_line
+from ekiben.serving.supervisor import supervise
 from ekiben.serving.worker import Worker
+from ekiben.settings import Settings
 
 P = TypeVar("P")
 
@@ -101,6 +104,13 @@ class Endpoints:
 
     plan: Plan
     bento_service: EkibenService
+
+    @bentoml.on_deployment
+    @staticmethod
+    def look_after_workers() -> None:
+        """Prepare the process that starts the workers; BentoML calls it there, once."""
+        with one_line():
+            supervise(Settings.from_env())
 
     async def answer(self, use_case: str, rows: Sequence[Row]) -> list[Any]:
         """Answer *rows* in order: predict in a batch with other requests, stamp ids.

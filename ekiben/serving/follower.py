@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from ekiben.errors import EkibenError
+from ekiben.errors import EkibenError, ProbeStopped
 from ekiben.serving import metrics
 from ekiben.serving.roster import Choice, Roster
 
@@ -122,7 +122,11 @@ class Follower:
         started = time.monotonic()
         reason = None
         if not self._roster.is_warm(name, choice):
-            reason = self._load(name, choice)
+            try:
+                reason = self._load(name, choice)
+            except ProbeStopped:
+                self._again(name, choice)
+                return
         if reason is not None:
             self._report(name, choice, reason)
             return
@@ -140,9 +144,19 @@ class Follower:
     def _load(self, name: str, choice: Choice) -> str | None:
         try:
             return self._probe(name, choice) or self._roster.warm(name, choice)
+        except ProbeStopped:
+            raise
         except Exception:
             log.exception("taking up failed", extra={"tag": choice.tag})
             return "it could not be loaded"
+
+    def _again(self, name: str, choice: Choice) -> None:
+        """Forget *choice*, so that the next look takes it up anew."""
+        log.warning("trial stopped", extra={"tag": choice.tag})
+        with self._lock:
+            if self._wanted.get(name) is choice:
+                del self._wanted[name]
+        self._seen = -1
 
     def _report(self, name: str, choice: Choice, reason: str) -> None:
         metrics.swaps.labels(name, "rejected").inc()

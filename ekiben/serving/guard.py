@@ -20,20 +20,24 @@ from ekiben.serving.edge import (
     headers_of,
     request_id,
 )
+from ekiben.serving.lifecycle import LifeCycle
 from ekiben.serving.predict_route import PredictRoute, send_answer
 from ekiben.serving.problems import (
+    CLOSING,
+    DRAINING_SECONDS,
     MEDIA_TYPE,
     REFUSALS,
     problem_body,
     problem_of,
     validation_problem,
 )
-from ekiben.serving.worker import Worker
 
 log = logging.getLogger(__name__)
 
 BENTOML_PATHS = frozenset([b"/metrics", b"/schema.json"])
 """What BentoML answers itself: its metrics, ours among them, and what its clients read."""
+PROBES = frozenset([b"/livez", b"/readyz", b"/healthz", b"/metrics"])
+"""What is answered to the end."""
 NO_ROUTE = REFUSALS["not_found"].detail
 
 
@@ -48,12 +52,12 @@ class Guard:
         bento: App,
         pages: App,
         predict: Mapping[bytes, PredictRoute],
-        worker: Worker,
+        life: LifeCycle,
     ) -> None:
         self._bento = bento
         self._pages = pages
         self._predict = predict
-        self._worker = worker
+        self._life = life
         self._answered = {
             route.use_case: metrics.requests.labels(route.use_case, "200", "")
             for route in predict.values()
@@ -62,10 +66,16 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's event, as ASGI says."""
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            life = self._life
+            life.in_flight += 1
+            try:
+                await self._http(scope, receive, send)
+            finally:
+                life.in_flight -= 1
         elif scope["type"] == "lifespan":
-            self._worker.start()
+            await self._life.start()
             await self._bento(scope, receive, send)
+            self._life.end()
         else:
             await send({"type": "websocket.close", "code": 1008})
 
@@ -74,6 +84,13 @@ class Guard:
         identity = request_id(headers)
         path = scope.get("raw_path") or scope["path"].encode()
         route = self._predict.get(path)
+        if self._life.refusing and path not in PROBES:
+            use_case = route.use_case if route else ""
+            retry = {"Retry-After": str(DRAINING_SECONDS)}
+            await self._refuse(
+                send, use_case, identity, "draining", REFUSALS["draining"].detail, retry
+            )
+            return
         if route is None:
             await self._other(scope, receive, send, path, identity)
             return
@@ -152,8 +169,7 @@ class Guard:
             (b"x-request-id", identity.encode()),
             *((name.lower().encode(), value.encode()) for name, value in extra.items()),
         ]
-        if code == "payload_too_large":
-            # What is still to come of the body is not read.
+        if code in CLOSING:
             headers.append((b"connection", b"close"))
         head = {"type": "http.response.start", "status": status, "headers": headers}
         await send_answer(send, head, content)

@@ -6,27 +6,43 @@ from starlette.routing import Route
 
 from ekiben.schemas.health import Health
 from ekiben.serving.follower import Follower
-from ekiben.serving.problems import problem_response
+from ekiben.serving.lifecycle import LifeCycle
+from ekiben.serving.problems import (
+    DRAINING_SECONDS,
+    NOT_READY_SECONDS,
+    problem_response,
+)
 from ekiben.serving.roster import Roster
 
+HUNG = "A model call stands still."
+SIBLINGS = "another worker of this server is loading its models"
 
-def health_routes(roster: Roster, follower: Follower) -> list[Route]:
-    """Return the health routes; ready is when every served use case is.
+
+def health_routes(roster: Roster, follower: Follower, life: LifeCycle) -> list[Route]:
+    """Return the health routes; the table in docs/operations.md says what they answer when.
 
     Releases that cannot be reached do not make a server unready: what it has answers on.
     """
 
-    async def livez(_: Request) -> Response:
+    async def livez(request: Request) -> Response:
+        if life.hung:
+            retry = {"Retry-After": str(NOT_READY_SECONDS)}
+            return problem_response(request.scope, "not_ready", HUNG, retry)
         return _state(Health(status="alive"))
 
     async def readyz(request: Request) -> Response:
-        if roster.ready:
+        if life.draining:
+            retry = {"Retry-After": str(DRAINING_SECONDS)}
+            return problem_response(request.scope, "draining", headers=retry)
+        if life.ready:
             since = follower.unreachable_since
             return _state(Health(status="ready", releases_unreachable_since=since))
         waiting = [
             f"{one.use_case}: {one.reason}" for one in roster.listing() if not one.ready
         ]
-        return problem_response(request.scope, "not_ready", "; ".join(waiting))
+        retry = {"Retry-After": str(NOT_READY_SECONDS)}
+        told = "; ".join(waiting) or SIBLINGS
+        return problem_response(request.scope, "not_ready", told, retry)
 
     return [
         Route("/livez", livez),

@@ -61,3 +61,21 @@ batch_shape_mismatches = Counter(
     "Model calls that answered another number of rows, or numbers that are none.",
     ["use_case"],
 )
+worker_starts = Counter(
+    "ekiben_worker_starts", "Workers that were started: more than there are, some died."
+)
+worker_ready = Gauge(
+    "ekiben_worker_ready",
+    "Whether every use case has a verified version, in the worst worker.",
+    multiprocess_mode="livemin",
+)
+draining = Gauge(
+    "ekiben_draining",
+    "Whether the server has been told to stop.",
+    multiprocess_mode="livemax",
+)
+ledger_unreachable = Gauge(
+    "ekiben_ledger_unreachable",
+    "Whether a worker cannot ask which version is production.",
+    multiprocess_mode="livemax",
+)

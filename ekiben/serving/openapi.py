@@ -42,6 +42,7 @@ _PREDICT_CODES = (
     "internal",
     "overloaded",
     "not_ready",
+    "draining",
     "deadline_exceeded",
 )
 
@@ -176,7 +177,7 @@ def _health(schemas: Schemas) -> Node:
             "Can it answer predictions",
             ready,
             content=state,
-            codes=("not_ready",),
+            codes=("not_ready", "draining"),
         ),
         "/healthz": _page(
             "healthz", "Health", "The same as /livez", "It is.", content=state

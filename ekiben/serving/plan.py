@@ -8,7 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ekiben.errors import EkibenError, InvalidSettings, LedgerUnavailable
+from ekiben.errors import (
+    EkibenError,
+    InvalidSettings,
+    LedgerTooNew,
+    LedgerUnavailable,
+)
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.ledger import Ledger
 from ekiben.registry.local import LocalRollbacks
@@ -149,11 +154,12 @@ def packed_now(settings: Settings, *, required: bool) -> Packed:
 
     Raises:
         LedgerUnavailable: the ledger is away and *required*.
+        LedgerTooNew: this Ekiben cannot read it.
     """
     try:
         ledger = read_ledger(settings)
     except LedgerUnavailable as error:
-        if required:
+        if required or isinstance(error, LedgerTooNew):
             raise
         log.warning("ledger unavailable", extra={"reason": error.reason})
         return Packed({})

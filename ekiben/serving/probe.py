@@ -13,16 +13,19 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ekiben.errors import EkibenError
+from ekiben.errors import EkibenError, ProbeStopped
 from ekiben.predictor import load_predictor
 from ekiben.registry.store import Store
 from ekiben.serving.cost import Cost
 from ekiben.serving.roster import Choice, warm_up
 from ekiben.use_cases.catalog import get_use_case
 
-PR_SET_PDEATHSIG = 1
 NICE = 10
 """The server's own work goes first."""
+
+
+PR_SET_PDEATHSIG = 1
+"""From <sys/prctl.h>."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ def probe(use_case: str, choice: Choice, store: Store, limits: Limits) -> str | 
 
     Takes seconds; not for the event loop. The child and all that it starts are
     killed when the time is up.
+
+    Raises:
+        ProbeStopped: the child was asked to end, as all are when the server stops.
     """
     order = json.dumps(
         {
@@ -48,6 +54,7 @@ def probe(use_case: str, choice: Choice, store: Store, limits: Limits) -> str | 
             "staging": str(store.staging),
             "bytes": limits.bytes,
             "seconds": limits.seconds,
+            "parent": os.getpid(),
         }
     )
     child = subprocess.Popen(
@@ -70,6 +77,8 @@ def probe(use_case: str, choice: Choice, store: Store, limits: Limits) -> str | 
 def _verdict(code: int, said: bytes) -> str | None:
     if code == 0:
         return None
+    if code == -signal.SIGTERM:
+        raise ProbeStopped
     if code == 1 and said:
         return said.decode(errors="replace").strip()
     if code < 0:
@@ -77,19 +86,18 @@ def _verdict(code: int, said: bytes) -> str | None:
     return f"loading it ended with exit code {code}"
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends: Linux only.
-
-    A server that is told to stop leaves no loader behind.
-    """
+def _die_with(parent: int) -> None:
+    """Let the kernel end this process with the one that started it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
 
 
 def main(order: str) -> int:
     """Do what *order* says, under its limits; say on standard output why not."""
-    die_with_parent()
     told = json.loads(order)
+    _die_with(told["parent"])
     os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (told["bytes"], told["bytes"]))

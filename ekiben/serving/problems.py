@@ -21,6 +21,11 @@ MAX_COLLECTED = 50_000
 attack, and collecting them would hold the event loop for seconds."""
 MAX_NAME = 64
 """Characters of a client's field name that are repeated to it."""
+CLOSING = frozenset(["payload_too_large", "draining"])
+"""Refusals that close the connection: what is still to come of the body is not read, or
+the next request would find nobody."""
+DRAINING_SECONDS = 1
+"""Retry-After while draining: by then the balancer asks another server."""
 NOT_READY_SECONDS = 5
 """Retry-After while no version is loaded: about what loading one takes."""
 
@@ -68,6 +73,12 @@ _TABLE = (
         "not_ready",
         "Not ready",
         "No verified version of this use case is loaded; try again later.",
+    ),
+    Refusal(
+        503,
+        "draining",
+        "Draining",
+        "This server is about to stop; try again, another one answers.",
     ),
     Refusal(
         504,

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +14,7 @@ from uuid_utils import uuid7
 from ekiben.schemas.base import Row
 from ekiben.serving.dispatcher import Answer, Dispatcher, never
 from ekiben.serving.follower import Follower
+from ekiben.serving.model_threads import ModelThreads
 from ekiben.serving.roster import Roster
 from ekiben.serving.watch import Watch
 
@@ -48,23 +48,29 @@ class Worker:
     watch: Watch
     settings: "Settings"
     dispatchers: dict[str, Dispatcher] = field(init=False)
+    threads: ModelThreads = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the dispatchers; no model is loaded yet."""
         self._loading = threading.Lock()
         self._loaded = False
-        executor = ThreadPoolExecutor(len(self.use_cases) or 1, "model")
+        self.threads = ModelThreads(len(self.use_cases) or 1)
         self.dispatchers = {
             use_case.name: Dispatcher(
                 use_case.name,
                 partial(self.roster.predictor, use_case.name),
-                executor,
+                self.threads,
                 queue_rows=self.settings.queue_rows,
                 batch_rows=self.settings.batch_rows,
                 observe=partial(self.watch.observe, use_case.name),
             )
             for use_case in self.use_cases
         }
+
+    @property
+    def loaded(self) -> bool:
+        """Whether loading has ended, well or not."""
+        return self._loaded
 
     def load(self) -> None:
         """Load and warm up all versions, once."""
@@ -81,6 +87,10 @@ class Worker:
         self.load()
         self.follower.start()
         self.watch.start()
+
+    def stop(self) -> None:
+        """End what runs beside the requests; what is to be kept is written out."""
+        self.follower.stop()
 
     async def predict(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ekiben.datasets import load
-from ekiben.errors import StoreUnavailable
+from ekiben.errors import ProbeStopped, StoreUnavailable
 from ekiben.registry.store import Store
 from ekiben.serving.follower import Follower
 from ekiben.serving.roster import Choice, Roster
@@ -167,6 +167,28 @@ def test_a_version_that_cannot_be_loaded_is_rejected_and_the_old_one_answers(
     assert releases.rejected == [(choices[1].tag, "it crashed")]
     assert roster.predictor("iris").tag == choices[0].tag
     assert roster.ready
+
+
+def test_a_trial_that_was_stopped_says_nothing_and_is_made_again(
+    roster: Roster, releases: Releases, choices: list[Choice]
+) -> None:
+    trials: list[str] = []
+
+    def stopped_once(_: str, choice: Choice) -> None:
+        trials.append(choice.tag)
+        if len(trials) == 1:
+            raise ProbeStopped
+
+    follower = Follower(roster, releases, stopped_once)
+    follower.look()
+    releases.move(choices[1])
+    follower.look()
+    until(lambda: follower._seen == -1)
+    follower.look()
+
+    until(lambda: roster.predictor("iris").tag == choices[1].tag)
+    assert releases.rejected == []
+    assert len(trials) == 2
 
 
 def test_only_the_newest_choice_is_swapped_in_however_long_an_older_one_loads(
