@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +62,15 @@ def serve(
     cwd: Path = PROJECT,
     extra: Mapping[str, str] | None = None,
     ready: bool = True,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Server]:
-    """Serve *target* from *cwd* until the block ends; *ready* waits for /readyz, else /livez."""
+    """Serve *target* from *cwd* until the block ends; *ready* waits for /readyz, else /livez.
+
+    *prefix* is what the command is run by, such as prlimit with its options.
+    """
     port = free_port()
     output = home / f"serve-{port}.log"
-    command = [sys.executable, "-m", "bentoml", "serve", target]
+    command = [*prefix, sys.executable, "-m", "bentoml", "serve", target]
     with output.open("wb") as sink:
         process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)],

@@ -60,8 +60,11 @@ def openable() -> int:
 class Connection(Protocol):
     """What a connection has to be able to do to be watched."""
 
-    def check(self, now: float) -> None:
-        """End the connection if it has taken too long."""
+    def check(self, now: float, before: float) -> None:
+        """End the connection if at *now* it will have taken too long.
+
+        *before* is when it was last looked at, or would have been.
+        """
 
     def idle_since(self) -> float | None:
         """Return since when it waits for a request, or None while there is one."""
@@ -111,7 +114,8 @@ class Watch:
         """
         victim = next(iter(self.half_open))
         if victim is newest:
-            idle = {one: since for one in all_open if (since := one.idle_since())}
+            waiting = ((one, one.idle_since()) for one in all_open)
+            idle = {one: since for one, since in waiting if since is not None}
             if not idle:
                 newest.refuse("overloaded")
                 return
@@ -124,9 +128,10 @@ class Watch:
         self, all_open: Collection[Connection], loop: asyncio.AbstractEventLoop
     ) -> None:
         # A look early, not late: nobody gets more time than the limits say.
-        now = loop.time() + self.limits.interval
+        now = loop.time()
+        next_look, before = now + self.limits.interval, now - self.limits.interval
         for connection in list(all_open):
-            connection.check(now)
+            connection.check(next_look, before)
         metrics.connections.set(len(all_open))
         self._timer = None
         if all_open:

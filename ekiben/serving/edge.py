@@ -84,6 +84,15 @@ def trace_id(headers: Headers) -> str | None:
     return given[1].decode("ascii") if given else None
 
 
+def is_unusual(scope: Scope, headers: Headers) -> bool:
+    """Whether `check_head` has to look: in most requests there is nothing to see."""
+    return (
+        len(scope["headers"]) != len(headers)
+        or b"host" not in headers
+        or b"transfer-encoding" in headers
+    )
+
+
 def check_head(scope: Scope, headers: Headers) -> None:
     """Refuse a header that two readers could understand in two ways.
 

@@ -19,6 +19,7 @@ from ekiben.serving.edge import (
     Send,
     check_head,
     headers_of,
+    is_unusual,
     request_id,
     trace_id,
 )
@@ -77,11 +78,12 @@ class Guard:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
         identity = request_id(headers)
-        try:
-            check_head(scope, headers)
-        except Refused as error:
-            await self._refuse(send, "", identity, error.code, error.detail)
-            return
+        if is_unusual(scope, headers):
+            try:
+                check_head(scope, headers)
+            except Refused as error:
+                await self._refuse(send, "", identity, error.code, error.detail)
+                return
         path = scope.get("raw_path") or scope["path"].encode()
         route = self._predict.get(path)
         if route is None:

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 import httptools
 from uuid_utils import uuid7
 from uvicorn.protocols.http import auto
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ekiben.serving import metrics
 from ekiben.serving.connections import Limits, Watch
 from ekiben.serving.edge import request_id
-from ekiben.serving.problems import MEDIA_TYPE, REFUSALS, problem_body
-from ekiben.serving.security_headers import SECURITY
+from ekiben.serving.problems import REFUSALS
+from ekiben.serving.raw_refusal import raw_refusal
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,8 @@ PIPELINED = 16
 """Requests that may wait on one connection behind one that is being answered."""
 GRACE = 2.0
 """Seconds that the application has to refuse a body that came too late."""
-RETRY_SECONDS = b"1"
 
+SPOKEN = frozenset(["1.1", "1.0"])
 IDLE, HEADER, BODY, REFUSED = range(4)
 
 
@@ -44,20 +44,36 @@ class EdgeProtocol(HttpToolsProtocol):
     limits: ClassVar[Limits]
     watch: ClassVar[Watch]
 
+    # Python shares the layout of an instance's attributes up to thirty, of which
+    # uvicorn has most; more of them there made every access to all of them slower.
+    __slots__ = (
+        "_half_open",
+        "_header_limit",
+        "_header_lines",
+        "closing_since",
+        "phase",
+        "received",
+        "since",
+        "write_paused_since",
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.phase = HEADER
-        self.since = 0.0
+        # When the message that is coming in began, or None until `check` has seen it:
+        # a look at the clock with every request would cost more.
+        self.since: float | None = None
         # Of the message that is coming in; with its body, and with what follows it.
         self.received = 0
-        self.silent = True
+        self._half_open = True
+        self._header_limit = self.limits.header_bytes
+        self._header_lines = self.limits.header_count
         self.write_paused_since: float | None = None
         self.closing_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the time for the first header."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        self.since = self.loop.time()
         self.watch.opened(self, self.connections, self.loop)  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -67,34 +83,27 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came in; the application starts as soon as a header is whole."""
-        if self.phase == REFUSED:
+        phase = self.phase
+        if phase == REFUSED:
             return
-        self._unset_keepalive_if_required()
-        if self.phase == IDLE:
-            self.phase, self.since = HEADER, self.loop.time()
-        self.silent = False
+        if phase == IDLE:
+            self.phase, self.since = HEADER, None
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
         self.received += len(data)
         try:
-            self._feed(data)
-        except _Unfit as unfit:
-            self.refuse(unfit.code)
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Nothing is upgraded here, and who offers to has to wait for the answer.
+            if upgrade.args[0] < len(data):
+                self.refuse("bad_request")
             return
         except httptools.HttpParserError as error:
             reason = error.__context__
             self.refuse(reason.code if isinstance(reason, _Unfit) else "bad_request")
             return
-        if self.received > self.limits.header_bytes:
+        if self.received > self._header_limit:
             self._check_unfinished()
-
-    def _feed(self, data: bytes) -> None:
-        while data:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                # Nothing is upgraded here: what follows is the next request.
-                data = data[upgrade.args[0] :]
-            else:
-                return
 
     def _check_unfinished(self) -> None:
         """Refuse a message of which too much is held, or comes, before it ends."""
@@ -110,25 +119,26 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Check the header as a whole, then let the application answer."""
-        self._check_header()
-        self.watch.half_open.pop(self, None)
-        super().on_headers_complete()
-        # Trailers must not pass for headers, which is where uvicorn would add them.
-        self.headers = []
-        self.phase, self.since = BODY, self.loop.time()
-
-    def _check_header(self) -> None:
-        limits = self.limits
-        if len(self.headers) > limits.header_count:
-            raise _Unfit("headers_too_large")
-        if self.received > limits.header_bytes and self._header_bytes() > (
-            limits.header_bytes
-        ):
+        if self.received > self._header_limit:
+            self._check_header_bytes()
+        if len(self.headers) > self._header_lines:
             raise _Unfit("headers_too_large")
         if len(self.pipeline) >= PIPELINED:
             raise _Unfit("bad_request")
-        if self.parser.get_http_version() not in ("1.1", "1.0"):
-            raise _Unfit("bad_request")
+        if self._half_open:
+            # What the first request is written in, the others are.
+            if self.parser.get_http_version() not in SPOKEN:
+                raise _Unfit("bad_request")
+            self._half_open = False
+            self.watch.closed(self)
+        super().on_headers_complete()
+        # Trailers must not pass for headers, which is where uvicorn would add them.
+        self.headers = []
+        self.phase = BODY
+
+    def _check_header_bytes(self) -> None:
+        if self._header_bytes() > self._header_limit:
+            raise _Unfit("headers_too_large")
 
     def _header_bytes(self) -> int:
         # Four bytes of each line are colon, space and line end.
@@ -156,13 +166,18 @@ class EdgeProtocol(HttpToolsProtocol):
         super().resume_writing()
         self.write_paused_since = None
 
-    def check(self, now: float) -> None:
-        """End the connection if at *now* it will have taken too long."""
+    def check(self, now: float, before: float) -> None:
+        """End the connection if at *now* it will have taken too long; *before* is the last look."""
+        limits = self.limits
+        if self.since is None:
+            self.since = before
         if self.transport.is_closing():
             self._check_closing(now)
-        elif self._over(self.write_paused_since, self.limits.write_seconds, now):
+        elif self._over(self.write_paused_since, limits.write_seconds, now):
             self._abort("slow_reader")
-        elif self.phase == HEADER and now >= self.since + self.limits.header_seconds:
+        elif self.phase == HEADER and self._over(
+            self.since, limits.header_seconds, now
+        ):
             self._header_late()
         elif self.phase == BODY:
             self._check_body(now)
@@ -180,32 +195,33 @@ class EdgeProtocol(HttpToolsProtocol):
             self._abort("slow_reader")
 
     def _header_late(self) -> None:
-        if self.silent:
+        if self.received == 0:
             # A browser opens connections that it may never use: no answer was asked for.
             self._abort("silent")
         else:
             self.refuse("request_timeout")
 
     def _check_body(self, now: float) -> None:
+        seconds = self.limits.body_seconds
         if self.flow.read_paused:
             # It is we who do not read.
             self.since = now
-        elif now >= self.since + self.limits.body_seconds + GRACE:
+        elif self._over(self.since, seconds + GRACE, now):
             self._abort("slow_body")
-        elif now >= self.since + self.limits.body_seconds:
+        elif self._over(self.since, seconds, now):
             self._refuse_body("request_timeout")
 
     def _check_idle(self, now: float) -> None:
-        idle = self.idle_since()
-        if idle is not None and now >= idle + self.timeout_keep_alive:
+        """Do as uvicorn's own timer, which is spent where the answer came before the body."""
+        if self._over(self.idle_since(), self.timeout_keep_alive, now):
             self.transport.close()
 
     def idle_since(self) -> float | None:
         """Return since when the next request is waited for, or None while there is one."""
         answered = self.cycle is not None and self.cycle.response_complete
-        if self.phase == IDLE and answered and not self.pipeline:
-            return self.since
-        return None
+        if self.phase != IDLE or not answered or self.pipeline:
+            return None
+        return self.loop.time() if self.since is None else self.since
 
     def evict(self) -> None:
         """End the connection at once, to make room."""
@@ -215,7 +231,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def refuse(self, code: str) -> None:
         """Refuse what came in, after the answers that are still owed, and close."""
         log.debug("refused before the application", extra={"code": code})
-        self.watch.half_open.pop(self, None)
+        self.watch.closed(self)
         in_body, self.phase = self.phase == BODY, REFUSED
         cycle = self.cycle
         if cycle is None or (cycle.response_complete and not in_body):
@@ -247,24 +263,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-def raw_refusal(code: str, identity: str) -> bytes:
-    """Return the whole answer that refuses a request of which there is no scope."""
-    refusal = REFUSALS[code]
-    body = problem_body(code, refusal.detail, identity)
-    headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", identity.encode()),
-        *SECURITY,
-        (b"connection", b"close"),
-    ]
-    if refusal.status == 503:
-        headers.append((b"retry-after", RETRY_SECONDS))
-    lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-    return STATUS_LINE[refusal.status] + lines + b"\r\n" + body
-
-
 def install(limits: Limits) -> None:
     """Let uvicorn, which is started after us, speak by this protocol in this process."""
-    names = {"limits": limits, "watch": Watch(limits)}
+    names = {"limits": limits, "watch": Watch(limits), "__slots__": ()}
     auto.AutoHTTPProtocol = type("LimitedProtocol", (EdgeProtocol,), names)
