@@ -6,22 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from _bentoml_sdk import Service
-from pydantic import TypeAdapter
 
 from ekiben.predictor import Predictor
 from ekiben.serving import bento_service, predict_route
 from service import Ekiben
+from tests.faults.failures import FAILURES
 
 __all__ = ["Ekiben"]
-
-FAILURES: tuple[Callable[[], object], ...] = (
-    lambda: TypeAdapter(int).validate_python("s3cret-of-the-model"),
-    lambda: dict[str, str]()["s3cret-of-the-model"],
-    lambda: exec("assert False, 's3cret-of-the-model'"),
-    lambda: json.loads("s3cret-of-the-model"),
-    lambda: 1 / 0,
-)
-"""What a model raises for a sepal_length of 20, 21, ..."""
 
 
 def make_models_raise() -> None:

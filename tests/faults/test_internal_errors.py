@@ -10,7 +10,7 @@ import pytest
 
 from ekiben.use_cases.catalog import USE_CASES
 from tests.faults.asking import assert_problem
-from tests.faults.patched import FAILURES
+from tests.faults.failures import FAILURES
 from tests.servers import Server
 
 pytestmark = pytest.mark.server
