@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import pytest
 
 from ekiben.use_cases.catalog import USE_CASES
 from tests.faults.asking import rows_body
 from tests.faults.conftest import PATCHED, home_beside
-from tests.faults.raw import HOST, JSON, connect, request
+from tests.faults.raw import HOST, JSON, connect, request, say
 from tests.servers import Server, serve
 
 pytestmark = pytest.mark.server
@@ -99,6 +98,8 @@ class Others:
     count: int
     times: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    calm: float = 0.0
+    """The p99 of such clients before the attack: a busy machine is no failure."""
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
@@ -117,24 +118,20 @@ class Others:
                 thread.join()
 
     def ask(self, stop: threading.Event, number: int) -> None:
-        headers = {"Content-Type": "application/json"}
+        close, length = b"Connection: close\r\n", b"Content-Length: %d\r\n" % len(BODY)
+        predict = request(b"POST /v1/iris/predict", JSON, close, length, body=BODY)
+        alive = request(b"GET /livez", close)
         while not stop.wait(0.2):
             start = time.monotonic()
             # A new connection for each: the attack is on connections.
             try:
-                answer = (
-                    httpx.post(
-                        f"{self.url}/v1/iris/predict", content=BODY, headers=headers
-                    )
-                    if number
-                    else httpx.get(f"{self.url}/livez")
-                )
-            except httpx.TransportError as error:
+                answers = say(self.url, predict if number else alive, timeout=10)
+            except OSError as error:
                 self.failed.append(repr(error))
                 continue
             self.times.append(time.monotonic() - start)
-            if answer.status_code != 200:
-                self.failed.append(answer.text)
+            if answers.statuses != [200]:
+                self.failed.append(repr(answers.raw))
 
     def p99(self) -> float:
         return sorted(self.times)[int(len(self.times) * 0.99)]
@@ -147,6 +144,10 @@ def attack(
     slow = Attack(server.url, SLOW_BODY, body)
     read = Attack(server.url, LARGE, readers, reading=False)
     others = Others(server.url, 20)
+    calm = Others(server.url, 20)
+    with calm.asking():
+        time.sleep(3)
+    others.calm = calm.p99()
     runs = [
         threading.Thread(target=one.run, args=(seconds,)) for one in (half, slow, read)
     ]
@@ -165,7 +166,7 @@ def assert_defended(
 ) -> None:
     half, slow, _, others = found
     assert others.failed == []
-    assert others.p99() <= 0.5
+    assert others.p99() <= max(0.5, 2 * others.calm)
     # A second is how seldom an attacker looks.
     assert len(half.ended) == half.count
     assert max(half.ended) <= header_seconds + 1.5
