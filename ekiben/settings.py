@@ -83,6 +83,36 @@ class Settings(BaseModel):
         ge=1024,
         description="Bytes that a request body may have; more is 413.",
     )
+    body_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="Seconds that a request body may take to come; more is 408.",
+    )
+    header_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="Seconds that a request header may take to come; more is 408.",
+    )
+    write_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="Seconds that a client may leave an answer unread; "
+        "then it is disconnected.",
+    )
+    header_bytes: int = Field(
+        default=32 * 1024,
+        ge=1024,
+        description="Bytes that a request line and header may have; more is 431.",
+    )
+    header_count: int = Field(
+        default=100, ge=10, description="Header lines of a request; more is 431."
+    )
+    connections: int | None = Field(
+        default=None,
+        ge=1,
+        description="Open connections per worker; for one more, one that sent nothing "
+        "or is idle is closed. Empty: the limit of open files less 128, at most 10,000.",
+    )
     promote_lead_ms: int = Field(
         default=10_000,
         ge=300,
@@ -141,6 +171,13 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log line that is written."
+    )
+    access_log: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of requests that get a log line of their own: "
+        "0 none, 0.01 every hundredth, 1 all.",
     )
 
     @field_validator("models", mode="before")

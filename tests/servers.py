@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,14 +64,16 @@ def serve(
     ready: bool = True,
     port: int | None = None,
     wait: bool = True,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Serve *target* from *cwd* until the block ends; *ready* waits for /readyz, else /livez.
 
-    Without *wait* the block begins while the server starts.
+    Without *wait* the block begins while the server starts. *prefix* is what the command
+    is run by, such as prlimit with its options.
     """
     port = port or free_port()
     output = home / f"serve-{port}.log"
-    command = [sys.executable, "-m", "bentoml", "serve", target]
+    command = [*prefix, sys.executable, "-m", "bentoml", "serve", target]
     with output.open("wb") as sink:
         process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)],

@@ -56,5 +56,9 @@ def not_found(request: Request, _: Exception) -> Response:
 
 def method_not_allowed(request: Request, error: Exception) -> Response:
     """Refuse a method that the route does not have; Allow names those it has."""
-    headers = error.headers if isinstance(error, HTTPException) else None
-    return problem_response(request.scope, "method_not_allowed", headers=headers)
+    given = error.headers if isinstance(error, HTTPException) else None
+    # Starlette names them in the order of a set.
+    allow = ", ".join(sorted((given or {}).get("Allow", "").split(", ")))
+    return problem_response(
+        request.scope, "method_not_allowed", headers={"Allow": allow}
+    )

@@ -17,10 +17,13 @@ from bentoml.validators import ContentType
 from ekiben import __version__
 from ekiben.errors import InvalidSettings
 from ekiben.schemas.base import Row
+from ekiben.serving.access_log import with_access_log
 from ekiben.serving.application import Route, build_application
+from ekiben.serving.connections import Limits
 from ekiben.serving.logs import configure_logs
 from ekiben.serving.openapi import openapi_document
 from ekiben.serving.plan import Plan, one_line
+from ekiben.serving.protocol import install
 from ekiben.serving.supervisor import supervise
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
@@ -77,11 +80,14 @@ class EkibenService(Service[Any]):
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return BentoML's application inside our edge."""
         self.inject_config()
-        configure_logs(self.plan.settings.log_level)
+        settings = self.plan.settings
+        configure_logs(settings.log_level)
+        install(Limits.of(settings))
         factory = ServiceAppFactory(self, is_main=is_main)
         for name in factory.dispatchers:
             factory.dispatchers[name] = pass_through
-        return build_application(factory(), self.routes, self.worker)
+        application = build_application(factory(), self.routes, self.worker)
+        return with_access_log(application, settings.access_log)
 
 
 def pass_through(

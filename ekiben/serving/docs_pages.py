@@ -1,6 +1,7 @@
 """/openapi.json, Swagger UI at /docs and ReDoc at /redoc; every file comes from this process."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from ekiben.serving.problems import problem_response
 from ekiben.serving.read_only import ReadOnly
@@ -54,6 +56,9 @@ _FAVICON = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">
 # ReDoc shows its maker's logo from an outside address; without it, it shows none.
 _OUTSIDE_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 
+PART = 64 * 1024
+"""Bytes of an asset that are sent at once."""
+
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src {style}; img-src 'self' data:; "
     "connect-src 'self'; worker-src {worker}; "
@@ -65,6 +70,21 @@ REDOC_CSP = _CSP.format(style="'self' 'unsafe-inline'", worker="blob:")
 
 _JAVASCRIPT = "text/javascript; charset=utf-8"
 _CSS = "text/css; charset=utf-8"
+
+
+class InParts(Response):
+    """A large answer of which only one part at a time waits for a client to read."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head and the parts."""
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        whole = memoryview(self.body)
+        for begin in range(0, len(whole), PART):
+            part = whole[begin : begin + PART]
+            body = {"type": "http.response.body", "body": part, "more_body": True}
+            await send(body)
+        await send({"type": "http.response.body", "body": b""})
 
 
 def docs_routes(document: Mapping[str, object]) -> list[Route]:
@@ -83,7 +103,7 @@ def docs_routes(document: Mapping[str, object]) -> list[Route]:
         if found is None:
             return problem_response(request.scope, "not_found")
         media_type, read = found
-        return Response(
+        return InParts(
             read(),
             headers={
                 "Cache-Control": "public, max-age=3600",
@@ -143,16 +163,17 @@ def _vendored() -> Path:
 
 def _assets(folder: Path) -> Mapping[str, tuple[str, Callable[[], bytes]]]:
     """Return media type and reader by name; no other file of *folder* is served."""
-    # Read at each request: seldom asked for, and three megabytes in every worker.
+    # Read when first asked for, and kept: a copy for each request would let clients that
+    # do not read hold megabytes each.
     swagger = folder / "swagger-ui-bundle.js"
     redoc = folder / "redoc.standalone.js"
     return {
-        "swagger-ui-bundle.js": (_JAVASCRIPT, swagger.read_bytes),
-        "swagger-ui.css": (_CSS, (folder / "swagger-ui.css").read_bytes),
+        "swagger-ui-bundle.js": (_JAVASCRIPT, cache(swagger.read_bytes)),
+        "swagger-ui.css": (_CSS, cache((folder / "swagger-ui.css").read_bytes)),
         "swagger-start.js": (_JAVASCRIPT, lambda: _SWAGGER_START),
         "redoc.standalone.js": (
             _JAVASCRIPT,
-            lambda: redoc.read_bytes().replace(_OUTSIDE_LOGO, b"data:,"),
+            cache(lambda: redoc.read_bytes().replace(_OUTSIDE_LOGO, b"data:,")),
         ),
         "redoc.css": (_CSS, lambda: _REDOC_STYLE),
         "redoc-start.js": (_JAVASCRIPT, lambda: _REDOC_START),

@@ -4,7 +4,10 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from pydantic import ValidationError
 from uuid_utils import uuid7
+
+from ekiben.serving.problems import REFUSALS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,6 +21,23 @@ JSON_TYPE = re.compile(
     rb'application/json(\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE
 )
 WHOLE_NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
+TRACEPARENT = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+ONCE = frozenset(
+    [
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"traceparent",
+        b"transfer-encoding",
+        b"x-deadline-ms",
+        b"x-request-id",
+    ]
+)
+"""Headers of which a proxy before us may read the first where we read the last."""
 
 
 class Refused(Exception):
@@ -27,6 +47,18 @@ class Refused(Exception):
         super().__init__(detail)
         self.code = code
         self.detail = detail
+
+
+class InvalidRequest(Exception):
+    """The body does not fit the schema.
+
+    Not pydantic's own exception: one that is raised where the model answers must not
+    pass for the client's fault.
+    """
+
+    def __init__(self, reason: ValidationError) -> None:
+        super().__init__("the body does not fit the schema")
+        self.reason = reason
 
 
 class Disconnected(Exception):
@@ -44,6 +76,39 @@ def request_id(headers: Headers) -> str:
     if given is not None and SANE_ID.fullmatch(given):
         return given.decode("ascii")
     return uuid7().hex
+
+
+def trace_id(headers: Headers) -> str | None:
+    """Return the trace id of a sane W3C traceparent, else None."""
+    given = TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
+    return given[1].decode("ascii") if given else None
+
+
+def is_unusual(scope: Scope, headers: Headers) -> bool:
+    """Whether `check_head` has to look: in most requests there is nothing to see."""
+    return (
+        len(scope["headers"]) != len(headers)
+        or b"host" not in headers
+        or b"transfer-encoding" in headers
+    )
+
+
+def check_head(scope: Scope, headers: Headers) -> None:
+    """Refuse a header that two readers could understand in two ways.
+
+    Raises:
+        Refused: one of ONCE is repeated, there is no Host, or another Transfer-Encoding
+            than chunked.
+    """
+    lines = scope["headers"]
+    if len(lines) != len(headers):
+        names = [name for name, _ in lines]
+        if any(names.count(name) > 1 for name in ONCE):
+            raise Refused("bad_request", "a header is repeated that may come once")
+    if b"host" not in headers and scope["http_version"] == "1.1":
+        raise Refused("bad_request", "the Host header is missing")
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise Refused("unsupported_media_type", "the only Transfer-Encoding is chunked")
 
 
 def check_json(headers: Headers) -> None:
@@ -80,7 +145,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     """Read the body, at most *limit* bytes by count.
 
     Raises:
-        Refused: it is longer, or says so.
+        Refused: it is longer, or says so; or it came too late or malformed.
         Disconnected: the client left in the middle.
     """
     announced = headers.get(b"content-length", b"0")
@@ -97,6 +162,8 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     parts = [body]
     count = len(body)
     while message.get("more_body", False):
+        if code := refusal_of(receive):
+            raise Refused(code, REFUSALS[code].detail)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
@@ -110,6 +177,15 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
 def too_large(limit: int) -> Refused:
     """Make the refusal of a body over *limit* bytes."""
     return Refused("payload_too_large", f"a body may have {limit} bytes")
+
+
+def refusal_of(receive: Receive) -> str | None:
+    """Return with which code our protocol refuses the rest of the body, if it does.
+
+    It says so on uvicorn's request cycle, of which *receive* is a method, and lets
+    *receive* return.
+    """
+    return getattr(getattr(receive, "__self__", None), "refusal", None)
 
 
 def client_gone(receive: Receive) -> Callable[[], bool]:

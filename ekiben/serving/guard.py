@@ -4,21 +4,24 @@ import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from pydantic import ValidationError
-
 from ekiben.errors import ClientGone, EkibenError
 from ekiben.schemas.problem import FieldError
 from ekiben.serving import metrics
 from ekiben.serving.edge import (
     App,
     Disconnected,
+    Headers,
+    InvalidRequest,
     Message,
     Receive,
     Refused,
     Scope,
     Send,
+    check_head,
     headers_of,
+    is_unusual,
     request_id,
+    trace_id,
 )
 from ekiben.serving.lifecycle import LifeCycle
 from ekiben.serving.predict_route import PredictRoute, send_answer
@@ -31,6 +34,7 @@ from ekiben.serving.problems import (
     problem_of,
     validation_problem,
 )
+from ekiben.serving.security_headers import SECURITY, with_security
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +86,12 @@ class Guard:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
         identity = request_id(headers)
+        if is_unusual(scope, headers):
+            try:
+                check_head(scope, headers)
+            except Refused as error:
+                await self._refuse(send, "", identity, error.code, error.detail)
+                return
         path = scope.get("raw_path") or scope["path"].encode()
         route = self._predict.get(path)
         if self._life.refusing and path not in PROBES:
@@ -108,14 +118,14 @@ class Guard:
             metrics.requests.labels(route.use_case, "499", "client_gone").inc()
         except Refused as error:
             await self._refuse(send, route.use_case, identity, error.code, error.detail)
-        except ValidationError as error:
-            code, detail, errors = validation_problem(error)
+        except InvalidRequest as error:
+            code, detail, errors = validation_problem(error.reason)
             await self._refuse(
                 send, route.use_case, identity, code, detail, errors=errors
             )
         except Exception as error:
             if not isinstance(error, EkibenError):
-                log.exception("request failed", extra={"request_id": identity})
+                log_failure(identity, headers)
             code, detail, extra = problem_of(error)
             await self._refuse(send, route.use_case, identity, code, detail, extra)
         else:
@@ -141,14 +151,39 @@ class Guard:
         else:
             application = self._pages
 
-        async def send_with_id(message: Message) -> None:
+        await self._forward(application, scope, receive, send, identity)
+
+    async def _forward(
+        self,
+        application: App,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        identity: str,
+    ) -> None:
+        """Let *application* answer; count, identify and secure what it says."""
+        state = scope.setdefault("state", {})
+        state["request_id"] = identity
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
+                code = state.get("code", "")
+                metrics.requests.labels("", str(message["status"]), code).inc()
                 identified = (b"x-request-id", identity.encode())
-                message["headers"] = [*message["headers"], identified]
+                message["headers"] = with_security([*message["headers"], identified])
             await send(message)
 
-        scope.setdefault("state", {})["request_id"] = identity
-        await application(scope, receive, send_with_id)
+        try:
+            await application(scope, receive, send_on)
+        except Exception:
+            log_failure(identity, headers_of(scope))
+            if started:
+                raise
+            detail = REFUSALS["internal"].detail
+            await self._refuse(send, "", identity, "internal", detail)
 
     async def _refuse(
         self,
@@ -167,9 +202,17 @@ class Guard:
             (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", b"%d" % len(content)),
             (b"x-request-id", identity.encode()),
+            *SECURITY,
             *((name.lower().encode(), value.encode()) for name, value in extra.items()),
         ]
         if code in CLOSING:
             headers.append((b"connection", b"close"))
         head = {"type": "http.response.start", "status": status, "headers": headers}
         await send_answer(send, head, content)
+
+
+def log_failure(identity: str, headers: Headers) -> None:
+    """Log the exception being handled, with what finds its request again."""
+    trace = trace_id(headers)
+    traced = {"trace_id": trace} if trace else {}
+    log.exception("request failed", extra={"request_id": identity, **traced})

@@ -8,6 +8,14 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 requests = Counter(
     "ekiben_requests", "Answered requests.", ["use_case", "status", "code"]
 )
+connections = Gauge(
+    "ekiben_connections", "Open connections.", multiprocess_mode="livesum"
+)
+closed_connections = Counter(
+    "ekiben_closed_connections",
+    "Connections ended without an answer: too_many, silent, slow_body, slow_reader.",
+    ["reason"],
+)
 rows = Counter("ekiben_rows", "Rows answered with a prediction.", ["use_case"])
 request_seconds = Histogram(
     "ekiben_request_seconds",

@@ -46,6 +46,9 @@ _PREDICT_CODES = (
     "deadline_exceeded",
 )
 
+_ANY_CODES = ("bad_request", "request_timeout", "headers_too_large")
+"""What every operation may answer, because it is said before the route is known."""
+
 
 def openapi_document(use_cases: Sequence[UseCase], version: str) -> Node:
     """Return the document of a server of *use_cases*, as plain JSON values."""
@@ -199,7 +202,7 @@ def _pages() -> Node:
     )
     redirect["responses"] = {
         "307": {"description": "See `Location`.", "headers": _headers("Location")},
-        **refusals(("internal",)),
+        **refusals((*_ANY_CODES, "internal")),
     }
     return {
         "/openapi.json": _page(
@@ -253,7 +256,7 @@ def _operation(
         "summary": summary,
         "description": description,
         "parameters": list(parameters),
-        "responses": {"200": answered, **refusals(codes)},
+        "responses": {"200": answered, **refusals((*_ANY_CODES, *codes))},
     }
 
 

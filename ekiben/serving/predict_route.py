@@ -11,6 +11,7 @@ from ekiben.serving import metrics
 from ekiben.serving.edge import (
     App,
     Headers,
+    InvalidRequest,
     Message,
     Receive,
     Refused,
@@ -28,6 +29,7 @@ from ekiben.serving.json_bodies import (
     is_too_deep,
     look_at_objects,
 )
+from ekiben.serving.security_headers import PREDICTION
 from ekiben.serving.worker import Call, Worker, current_call
 from ekiben.use_cases.use_case import UseCase
 
@@ -59,7 +61,7 @@ class PredictRoute:
         """Return the head and body of the 200 answer.
 
         Raises:
-            Refused, ValidationError: the request is not one that can be answered.
+            Refused, InvalidRequest: the request is not one that can be answered.
             EkibenError: it could not be answered now.
         """
         start = time.perf_counter()
@@ -87,6 +89,7 @@ class PredictRoute:
                 (b"content-length", b"%d" % len(content)),
                 (b"x-request-id", request_id),
                 (b"x-model", tag.encode()),
+                *PREDICTION,
             ],
         }, content
 
@@ -95,7 +98,7 @@ class PredictRoute:
 
         Raises:
             Refused: it is not JSON, is nested absurdly, or names a field twice.
-            ValidationError: a row is not what the schema says.
+            InvalidRequest: a row is not what the schema says.
         """
         colons = body.count(b":")
         # pydantic takes seconds for a row with a hundred thousand unknown fields.
@@ -103,10 +106,10 @@ class PredictRoute:
             self._check_objects(body)
         try:
             request: Any = self._validate(body)
-        except ValidationError:
+        except ValidationError as error:
             if is_too_deep(body):
                 raise Refused("invalid_json", TOO_DEEP) from None
-            raise
+            raise InvalidRequest(error) from None
         rows: list[Row] = request.rows
         # Each field has one colon, so where there are no more colons than fields none is
         # named twice. Colons inside texts make the counts differ too.

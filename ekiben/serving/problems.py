@@ -21,7 +21,9 @@ MAX_COLLECTED = 50_000
 attack, and collecting them would hold the event loop for seconds."""
 MAX_NAME = 64
 """Characters of a client's field name that are repeated to it."""
-CLOSING = frozenset(["payload_too_large", "draining"])
+CLOSING = frozenset(
+    ["payload_too_large", "request_timeout", "bad_request", "draining"]
+)
 """Refusals that close the connection: what is still to come of the body is not read, or
 the next request would find nobody."""
 DRAINING_SECONDS = 1
@@ -47,12 +49,16 @@ class Refusal:
 
 _TABLE = (
     Refusal(400, "invalid_json", "Invalid JSON", "The body is not valid JSON."),
+    Refusal(400, "bad_request", "Bad request", "This is not a valid HTTP request."),
     Refusal(404, "not_found", "Not found", "There is nothing at this address."),
     Refusal(
         405,
         "method_not_allowed",
         "Method not allowed",
         "This address does not answer to that method; Allow names those it does.",
+    ),
+    Refusal(
+        408, "request_timeout", "Request timeout", "The request took too long to come."
     ),
     Refusal(
         413, "payload_too_large", "Payload too large", "The body has too many bytes."
@@ -64,6 +70,12 @@ _TABLE = (
         "The body must be application/json, without a Content-Encoding.",
     ),
     Refusal(422, "validation_failed", "Validation failed", "The request has 1 error."),
+    Refusal(
+        431,
+        "headers_too_large",
+        "Headers too large",
+        "The header has too many bytes or too many lines.",
+    ),
     Refusal(500, "internal", "Internal error", "Something went wrong on our side."),
     Refusal(
         503, "overloaded", "Overloaded", "Too many rows are waiting; try again later."
@@ -221,5 +233,7 @@ def problem_response(
 ) -> Response:
     """Return a refusal as a Starlette response; without *detail*, the kind's own."""
     refusal = REFUSALS[code]
+    # The guard counts it by this.
+    scope.setdefault("state", {})["code"] = code
     body = problem_body(code, detail or refusal.detail, request_id_of(scope))
     return Response(body, refusal.status, headers, MEDIA_TYPE)

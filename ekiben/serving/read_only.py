@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ekiben.serving.problems import problem_of, problem_response
+from ekiben.serving.problems import problem_of, problem_response, request_id_of
 
 log = logging.getLogger(__name__)
 
@@ -34,5 +34,6 @@ class ReadOnly:
         except Exception as error:
             code, detail, headers = problem_of(error)
             if code == "internal":
-                log.exception("a read route failed", extra={"path": request.url.path})
+                identity = request_id_of(request.scope)
+                log.exception("a read route failed", extra={"request_id": identity})
             return problem_response(request.scope, code, detail, headers)

@@ -104,7 +104,7 @@ def test_every_refusal_is_documented(document: dict[str, Any]) -> None:
 def test_predict_says_all_it_can_answer(document: dict[str, Any]) -> None:
     operation = document["paths"]["/v1/iris/predict"]["post"]
 
-    statuses = ["200", "400", "413", "415", "422", "500", "503", "504"]
+    statuses = ["200", "400", "408", "413", "415", "422", "431", "500", "503", "504"]
     assert list(operation["responses"]) == statuses
     assert "X-Model" in operation["responses"]["200"]["headers"]
     assert {parameter["name"] for parameter in operation["parameters"]} == {

@@ -1,0 +1,137 @@
+"""The time that one connection may take: for a header, a body, and reading the answer."""
+
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ekiben.serving import metrics
+from ekiben.serving.connections import Limits, Watch
+
+GRACE = 2.0
+"""Seconds that the application has to refuse a body that came too late."""
+
+IDLE, HEADER, BODY, REFUSED = range(4)
+
+
+class TimedProtocol(HttpToolsProtocol):
+    """One connection that can be looked at; `limits` and `watch` are the process's."""
+
+    limits: ClassVar[Limits]
+    watch: ClassVar[Watch]
+
+    # Python shares the layout of an instance's attributes up to thirty, of which
+    # uvicorn has most; more of them there made every access to all of them slower.
+    __slots__ = (
+        "_half_open",
+        "_header_limit",
+        "_header_lines",
+        "closing_since",
+        "phase",
+        "received",
+        "since",
+        "write_paused_since",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.phase = HEADER
+        # When the message that is coming in began, or None until `check` has seen it:
+        # a look at the clock with every request would cost more.
+        self.since: float | None = None
+        # Of the message that is coming in; with its body, and with what follows it.
+        self.received = 0
+        self._half_open = True
+        self._header_limit = self.limits.header_bytes
+        self._header_lines = self.limits.header_count
+        self.write_paused_since: float | None = None
+        self.closing_since: float | None = None
+
+    def pause_writing(self) -> None:
+        """Start the time for the client to read."""
+        super().pause_writing()
+        self.write_paused_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        """End the time for the client to read."""
+        super().resume_writing()
+        self.write_paused_since = None
+
+    def check(self, now: float, before: float) -> None:
+        """End the connection if at *now* it will have taken too long; *before* is the last look."""
+        limits = self.limits
+        if self.since is None:
+            self.since = before
+        if self.transport.is_closing():
+            self._check_closing(now)
+        elif self._over(self.write_paused_since, limits.write_seconds, now):
+            self._abort("slow_reader")
+        elif self.phase == HEADER and self._over(
+            self.since, limits.header_seconds, now
+        ):
+            self._header_late()
+        elif self.phase == BODY:
+            self._check_body(now)
+        elif self.phase == IDLE and self.timeout_keep_alive_task is None:
+            self._check_idle(now)
+
+    def _over(self, since: float | None, seconds: float, now: float) -> bool:
+        return since is not None and now >= since + seconds
+
+    def _check_closing(self, now: float) -> None:
+        """Wait for the last bytes to be taken, but not for ever."""
+        if self.closing_since is None:
+            self.closing_since = now
+        elif self._over(self.closing_since, self.limits.write_seconds, now):
+            self._abort("slow_reader")
+
+    def _header_late(self) -> None:
+        if self.received == 0:
+            # A browser opens connections that it may never use: no answer was asked for.
+            self._abort("silent")
+        else:
+            self.refuse("request_timeout")
+
+    def _check_body(self, now: float) -> None:
+        seconds = self.limits.body_seconds
+        if self.flow.read_paused:
+            # It is we who do not read.
+            self.since = now
+        elif self._over(self.since, seconds + GRACE, now):
+            self._abort("slow_body")
+        elif self._over(self.since, seconds, now):
+            self._refuse_body("request_timeout")
+
+    def _check_idle(self, now: float) -> None:
+        """Do as uvicorn's own timer, which is spent where the answer came before the body."""
+        if self._over(self.idle_since(), self.timeout_keep_alive, now):
+            self.transport.close()
+
+    def idle_since(self) -> float | None:
+        """Return since when the next request is waited for, or None while there is one."""
+        answered = self.cycle is not None and self.cycle.response_complete
+        if self.phase != IDLE or not answered or self.pipeline:
+            return None
+        return self.loop.time() if self.since is None else self.since
+
+    def evict(self) -> None:
+        """End the connection at once, to make room."""
+        self.phase = REFUSED
+        self.transport.abort()
+
+    def refuse(self, code: str) -> None:
+        """Refuse what came in, after the answers that are still owed, and close."""
+        raise NotImplementedError
+
+    def _refuse_body(self, code: str) -> None:
+        """Let the application refuse the request whose body is not taken further."""
+        cycle = self.cycle
+        if cycle.response_complete:
+            self.transport.close()
+            return
+        cycle.keep_alive = False
+        cycle.refusal = code  # type: ignore[attr-defined]
+        cycle.message_event.set()
+
+    def _abort(self, reason: str) -> None:
+        metrics.closed_connections.labels(reason).inc()
+        self.transport.abort()

@@ -1,0 +1,61 @@
+"""service.py with faults put in or defences taken out, as FAULT says; for child servers."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from _bentoml_sdk import Service
+
+from ekiben.predictor import Predictor
+from ekiben.serving import bento_service, predict_route
+from service import Ekiben
+from tests.faults.failures import FAILURES
+
+__all__ = ["Ekiben"]
+
+
+def make_models_raise() -> None:
+    predict = Predictor.predict
+
+    def raising(self: Predictor, rows: Any) -> Any:
+        asked = int(getattr(rows[0], "sepal_length", 0)) - 20
+        if 0 <= asked < len(FAILURES):
+            FAILURES[asked]()
+        return predict(self, rows)
+
+    Predictor.predict = raising  # type: ignore[method-assign]
+
+
+def believe_bodies() -> None:
+    make = predict_route.PredictRoute.__init__
+
+    def remember(self: Any, use_case: Any, *others: Any) -> None:
+        make(self, use_case, *others)
+        self.row = use_case.row
+
+    def parse(self: Any, body: bytes) -> Any:
+        rows = json.loads(body)["rows"]
+        return [self.row.model_construct(**one) for one in rows]
+
+    predict_route.PredictRoute.__init__ = remember  # type: ignore
+    predict_route.PredictRoute.parse = parse  # type: ignore[method-assign]
+
+
+def speak_as_uvicorn_does() -> None:
+    bento_service.install = lambda limits: None  # type: ignore[attr-defined]
+
+
+def leave_bentoml_alone() -> None:
+    bento_service.EkibenService.to_asgi = Service.to_asgi  # type: ignore[method-assign]
+
+
+FAULTS: Mapping[str, Callable[[], None]] = {
+    "raise": make_models_raise,
+    "loose": believe_bodies,
+    "no-protocol": speak_as_uvicorn_does,
+    "bare": leave_bentoml_alone,
+}
+
+for name in os.environ["FAULT"].split(","):
+    FAULTS[name]()
