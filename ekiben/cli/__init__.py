@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "ekiben.cli.upkeep:verify",
     "prune": "ekiben.cli.upkeep:prune",
     "build": "ekiben.cli.build:build_command",
+    "keys": "ekiben.cli.keys:app",
     "data": "ekiben.cli.data:app",
 }
 """Every command, and where it is: a function, or an app with commands of its own."""

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from ekiben import __version__
 from ekiben.serving.docs_pages import docs_routes
 from ekiben.serving.edge import App
-from ekiben.serving.guard import Guard
+from ekiben.serving.entrance import make_admission
+from ekiben.serving.guard import BENTOML_PATHS, Guard
 from ekiben.serving.health import health_routes
 from ekiben.serving.openapi import openapi_document
 from ekiben.serving.predict_route import PredictRoute
@@ -29,13 +30,17 @@ class Route:
     use_case: UseCase
 
 
-def build_application(bento: App, routes: Sequence[Route], worker: Worker) -> Guard:
-    """Return the ASGI application of one worker process."""
+def build_application(
+    bento: App, routes: Sequence[Route], worker: Worker, *, auth: bool
+) -> Guard:
+    """Return the ASGI application of one worker process; *auth*: it asks for keys."""
     pages = Starlette(
         routes=[
             *health_routes(worker.roster, worker.follower),
             *read_routes(worker.roster),
-            *docs_routes(openapi_document(worker.use_cases, __version__)),
+            *docs_routes(
+                openapi_document(worker.use_cases, __version__, anonymous=not auth)
+            ),
         ],
         exception_handlers={404: not_found, 405: method_not_allowed},
     )
@@ -44,7 +49,9 @@ def build_application(bento: App, routes: Sequence[Route], worker: Worker) -> Gu
         route.path.encode(): PredictRoute(route.use_case, worker, bento)
         for route in routes
     }
-    return Guard(bento, pages, predict, worker)
+    behind = [path.decode() for path in BENTOML_PATHS]
+    admission = make_admission(worker.settings, pages.routes, behind, required=auth)
+    return Guard(bento, pages, predict, worker, admission)
 
 
 def not_found(request: Request, _: Exception) -> Response:

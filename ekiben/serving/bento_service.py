@@ -17,6 +17,7 @@ from ekiben import __version__
 from ekiben.errors import InvalidSettings
 from ekiben.schemas.base import Row
 from ekiben.serving.application import Route, build_application
+from ekiben.serving.binding import auth_required, bound_host
 from ekiben.serving.logs import configure_logs
 from ekiben.serving.openapi import openapi_document
 from ekiben.serving.plan import Plan, one_line
@@ -78,7 +79,9 @@ class EkibenService(Service[Any]):
         factory = ServiceAppFactory(self, is_main=is_main)
         for name in factory.dispatchers:
             factory.dispatchers[name] = pass_through
-        return build_application(factory(), self.routes, self.worker)
+        with one_line():
+            auth = auth_required(self.plan.settings, bound_host())
+            return build_application(factory(), self.routes, self.worker, auth=auth)
 
 
 def pass_through(

@@ -56,3 +56,12 @@ batch_shape_mismatches = Counter(
     "Model calls that answered another number of rows, or numbers that are none.",
     ["use_case"],
 )
+rate_refusals = Counter(
+    "ekiben_rate_refusals",
+    "Requests refused because their key or token sent too many a second or minute.",
+)
+quota_refusals = Counter(
+    "ekiben_quota_refusals",
+    "Requests refused because their key or token had its rows of the day.",
+    ["use_case"],
+)
