@@ -73,7 +73,7 @@ class KeyDatabase:
         with self._database.reading() as connection:
             return int(connection.scalar(sa.select(VERSION.c.version)) or 0)
 
-    def keys(self) -> list[Key]:
+    def read_all(self) -> list[Key]:
         """Return every key ever made, oldest first."""
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(KEYS).order_by(KEYS.c.created))

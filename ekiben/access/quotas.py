@@ -30,8 +30,9 @@ class Quotas:
         self._lock = threading.Lock()
         self._day = -1
         self._totals: Mapping[str, int] = {}
-        self._pending: dict[tuple[str, int], Spent] = {}
-        self._reported: dict[tuple[str, int], Spent] = {}
+        # By caller and day: rows, and the last use. Lists, since a request waits for it.
+        self._pending: dict[tuple[str, int], list[float]] = {}
+        self._reported: dict[tuple[str, int], list[float]] = {}
         self.pressing = False
         """Whether rows of a caller with a quota wait to be reported."""
         self.limited = False
@@ -43,22 +44,24 @@ class Quotas:
         Raises:
             QuotaExceeded: they would be more than *quota*; none of them is counted.
         """
-        day = int(now // DAY_SECONDS)
-        key = (caller, day)
+        key = (caller, int(now // DAY_SECONDS))
         with self._lock:
-            counted = self._pending.get(key)
             if quota is not None:
                 self.limited = True
                 self._check(key, rows, quota, now)
                 self.pressing = True
-            before = counted.rows if counted else 0
-            self._pending[key] = Spent(caller, day, before + rows, now)
+            counted = self._pending.get(key)
+            if counted is None:
+                self._pending[key] = [rows, now]
+            else:
+                counted[0] += rows
+                counted[1] = now
 
     def _check(self, key: tuple[str, int], rows: int, quota: int, now: float) -> None:
         caller, day = key
-        used = self._totals.get(caller, 0) if day == self._day else 0
+        used: float = self._totals.get(caller, 0) if day == self._day else 0
         for waiting in (self._pending.get(key), self._reported.get(key)):
-            used += waiting.rows if waiting else 0
+            used += waiting[0] if waiting else 0
         if used + rows > quota:
             raise QuotaExceeded((day + 1) * DAY_SECONDS - now)
 
@@ -67,7 +70,10 @@ class Quotas:
         with self._lock:
             self._reported, self._pending = self._pending, {}
             self.pressing = False
-            return list(self._reported.values())
+        return [
+            Spent(caller, day, int(rows), last)
+            for (caller, day), (rows, last) in self._reported.items()
+        ]
 
     def settle(self, day: int, totals: Mapping[str, int]) -> None:
         """Take over all processes' *totals* of *day*, the last report's rows among them."""
@@ -77,10 +83,8 @@ class Quotas:
     def restore(self) -> None:
         """Count the last report as not made: it could not be kept."""
         with self._lock:
-            for key, spent in self._reported.items():
-                later = self._pending.get(key)
-                rows = spent.rows + (later.rows if later else 0)
-                used = later.last_used if later else spent.last_used
-                self._pending[key] = Spent(spent.caller, spent.day, rows, used)
+            for key, (rows, last) in self._reported.items():
+                later = self._pending.setdefault(key, [0, last])
+                later[0] += rows
             self.pressing = self.pressing or bool(self._reported)
             self._reported = {}

@@ -161,7 +161,7 @@ def list_keys(as_json: AsJson = False) -> None:
     """List all keys: what they open, until when, and when they were last used."""
     settings = Settings.from_env()
     with KeyDatabase.opened(settings.ledger_url) as database:
-        keys, used = database.keys(), database.last_used()
+        keys, used = database.read_all(), database.last_used()
     if as_json:
         facts = [_facts(key, used) for key in keys]
         typer.echo(json.dumps(facts, indent=2))

@@ -118,7 +118,7 @@ class AccessFollower:
         version = self._database.version()
         if version == self._version:
             return
-        keys = self._database.keys()
+        keys = self._database.read_all()
         foreign = sum(key.pepper != self._pepper.mark for key in keys)
         if foreign:
             log.warning("keys made with another pepper", extra={"keys": foreign})
