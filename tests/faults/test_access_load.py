@@ -151,10 +151,10 @@ def flood(
     """Let one key flood while another asks as it always does."""
 
     async def both() -> tuple[list[Got], list[Got]]:
-        end = time.monotonic() + seconds
-        over = lambda: time.monotonic() > end  # noqa: E731
         many = [client_of(shop) for _ in range(8)]
         few = [client_of(shop) for _ in range(4)]
+        end = time.monotonic() + seconds
+        over = lambda: time.monotonic() > end  # noqa: E731
         return await asyncio.gather(
             load(many, flooding, until=over), load(few, normal, until=over, pause=0.2)
         )
