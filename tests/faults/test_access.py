@@ -110,6 +110,9 @@ def guarded(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gu
         yield Guarded(running, path, secrets, issuer)
 
 
+ATTEMPTS = 3
+"""A busy machine moves a median once; a keyring that gives something away does it each time."""
+
 REFUSED = (
     *("none", "malformed", "unknown", "expired", "revoked"),
     *("other environment", "in the query"),
@@ -176,10 +179,12 @@ def test_c35_a_key_in_the_query_is_refused_beside_a_good_one_in_the_header(
 
 @pytest.mark.parametrize("calls", [2_000, pytest.param(14_000, marks=pytest.mark.slow)])
 def test_c35_all_refusals_take_as_long(guarded: Guarded, calls: int) -> None:
-    found = spread(guarded.server, guarded.secrets, calls)
+    found = [spread(guarded.server, guarded.secrets, calls)]
+    while min(found) >= 1 and len(found) < ATTEMPTS:
+        found.append(spread(guarded.server, guarded.secrets, calls))
 
-    print(f"medians {found:.3f} ms apart")  # noqa: T201
-    assert found < 1
+    print(f"medians {min(found):.3f} ms apart")  # noqa: T201
+    assert min(found) < 1
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +205,9 @@ def leaky(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 def test_c35_a_keyring_that_works_longer_for_known_ids_is_noticed(
     leaky: Server, guarded: Guarded
 ) -> None:
-    assert spread(leaky, guarded.secrets, 350) > 1
+    found = [spread(leaky, guarded.secrets, 350) for _ in range(ATTEMPTS)]
+
+    assert min(found) > 1
 
 
 def test_c35_without_authentication_every_credential_opens(
