@@ -46,6 +46,7 @@ class Guarded:
     secrets: Mapping[str, str]
     """By scope, and by what is wrong with them."""
     issuer: Issuer
+    client: httpx.Client
 
     def ask(
         self, method: str, path: str, credential: str | None = None
@@ -53,9 +54,8 @@ class Guarded:
         headers = {"Content-Type": "application/json"}
         if credential is not None:
             headers["Authorization"] = f"Bearer {credential}"
-        with self.server.client() as client:
-            content = BODY if method == "POST" else b""
-            return client.request(method, path, headers=headers, content=content)
+        content = BODY if method == "POST" else b""
+        return self.client.request(method, path, headers=headers, content=content)
 
     def predict(self, credential: str | None, use_case: str = "iris") -> httpx.Response:
         return self.ask("POST", f"/v1/{use_case}/predict", credential)
@@ -106,8 +106,8 @@ def guarded(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gu
         "BENTOML_CONFIG_OPTIONS": f"services.ekiben.workers={WORKERS}",
     }
     secrets = keys_in(path)
-    with serve(path, extra=extra) as running:
-        yield Guarded(running, path, secrets, issuer)
+    with serve(path, extra=extra) as running, running.client() as client:
+        yield Guarded(running, path, secrets, issuer, client)
 
 
 ATTEMPTS = 3
