@@ -1,7 +1,7 @@
 """The stand-in for wrk: a closed loop of keep-alive connections, in asyncio.
 
 Slower than wrk, so the fastest servers come out slower than they are.
-Used as: python -m benchmarks.client URL BODIES_FILE CONNECTIONS SECONDS
+Used as: python -m benchmarks.client URL BODIES_FILE CONNECTIONS SECONDS KEY
 """
 
 import asyncio
@@ -48,11 +48,12 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[rank]
 
 
-def http_requests(url: str, bodies: Sequence[bytes]) -> list[bytes]:
-    """Return each of *bodies* as the bytes of a whole POST request."""
+def http_requests(url: str, bodies: Sequence[bytes], key: str = "") -> list[bytes]:
+    """Return each of *bodies* as the bytes of a whole POST request, with a *key* if any."""
     parts = urlsplit(url)
+    authorization = f"Authorization: Bearer {key}\r\n" if key else ""
     head = (
-        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{authorization}"
         "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n"
     )
     return [head.format(len(body)).encode() + body for body in bodies]
@@ -95,11 +96,11 @@ async def connection(
 
 
 async def run(
-    url: str, bodies: Sequence[bytes], connections: int, seconds: float
+    url: str, bodies: Sequence[bytes], connections: int, seconds: float, key: str
 ) -> Tally:
     """Keep *connections* busy for *seconds*."""
     tally = Tally()
-    turn = itertools.cycle(http_requests(url, bodies))
+    turn = itertools.cycle(http_requests(url, bodies, key))
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
             group.create_task(connection(url, turn, seconds, tally))
@@ -108,10 +109,10 @@ async def run(
 
 def main() -> None:
     """Run the load that the arguments describe and print its figures."""
-    url, file, connections, seconds = sys.argv[1:]
+    url, file, connections, seconds, key = sys.argv[1:]
     bodies = Path(file).read_bytes().splitlines()
     start = time.perf_counter()
-    tally = uvloop.run(run(url, bodies, int(connections), float(seconds)))
+    tally = uvloop.run(run(url, bodies, int(connections), float(seconds), key))
     taken = time.perf_counter() - start - SETTLE_SECONDS
     print(json.dumps(tally.report(taken)))
 

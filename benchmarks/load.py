@@ -46,21 +46,29 @@ def client_name() -> str:
     return "wrk" if shutil.which("wrk") else "python"
 
 
-def command(url: str, bodies: Path, connections: int, seconds: float) -> list[str]:
+def command(
+    url: str, bodies: Path, connections: int, seconds: float, key: str = ""
+) -> list[str]:
     """Return the command that makes the load and prints its figures as JSON."""
     if not shutil.which("wrk"):
         client = [sys.executable, "-m", "benchmarks.client"]
-        return [*client, url, str(bodies), str(connections), str(seconds)]
+        return [*client, url, str(bodies), str(connections), str(seconds), key]
     # wrk takes whole seconds.
     length = f"-d{max(1, round(seconds))}s"
     return [
         *("wrk", "-t1", f"-c{connections}", length, "--timeout", "10s"),
+        *(("-H", f"Authorization: Bearer {key}") if key else ()),
         *("-s", str(SCRIPT), url, "--", str(bodies), str(connections)),
     ]
 
 
 def put(
-    url: str, bodies: Path, connections: int, seconds: float, cpus: set[int]
+    url: str,
+    bodies: Path,
+    connections: int,
+    seconds: float,
+    cpus: set[int],
+    key: str = "",
 ) -> Figures:
     """Put a load on *url* from the processors *cpus* and return what it saw.
 
@@ -69,7 +77,7 @@ def put(
     """
     with pinned(cpus):
         process = subprocess.Popen(
-            command(url, bodies, connections, seconds),
+            command(url, bodies, connections, seconds, key),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

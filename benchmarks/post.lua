@@ -13,6 +13,9 @@ local settled = 0
 function init(args)
   connections = tonumber(args[2])
   local headers = { ["Content-Type"] = "application/json", ["Host"] = wrk.host .. ":" .. wrk.port }
+  for name, value in pairs(wrk.headers) do
+    headers[name] = value -- those of wrk's own -H: the key
+  end
   for body in io.lines(args[1]) do
     requests[#requests + 1] = wrk.format("POST", wrk.path, headers, body)
   end

@@ -100,9 +100,9 @@ class Race:
         file = folder / "bodies.jsonl"
         file.write_bytes(b"\n".join(bodies(self.rows[case.use_case], case.rows)))
         url = url_of(one, case.use_case)
-        put(url, file, case.connections, WARM_UP_SECONDS, cpus)
+        put(url, file, case.connections, WARM_UP_SECONDS, cpus, one.key)
         one.await_rest()
-        figures = put(url, file, case.connections, self.seconds, cpus)
+        figures = put(url, file, case.connections, self.seconds, cpus, one.key)
         one.await_rest()
         return Measurement(server.name, case, repeat, figures, one.memory_mib())
 
@@ -121,7 +121,10 @@ def url_of(one: Running, use_case: str) -> str:
 def ask(one: Running, use_case: str, rows: Sequence[Fields]) -> list[Fields]:
     """Return a server's answers to up to 50 of *rows*, asked in one request."""
     answer = httpx.post(
-        url_of(one, use_case), json={"rows": list(rows[:50])}, timeout=60
+        url_of(one, use_case),
+        json={"rows": list(rows[:50])},
+        headers={"Authorization": f"Bearer {one.key}"} if one.key else {},
+        timeout=60,
     )
     answer.raise_for_status()
     found: list[Fields] = answer.json()

@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 from benchmarks.affinity import pinned
+from benchmarks.keys import live_key
 from ekiben.errors import EkibenError
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +40,7 @@ class Server:
     title: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    asks_for_key: bool = False
 
     def command(self, port: int) -> list[str]:
         """Return the command that serves on *port* of the loopback address."""
@@ -69,6 +71,13 @@ SERVERS = (
         "BentoML as it is",
         (*BENTOML, "benchmarks.baselines.stock:Stock"),
     ),
+    Server(
+        "ekiben-auth",
+        "Ekiben with keys",
+        (*BENTOML, "service:Ekiben"),
+        {"EKIBEN_AUTH": "required"},
+        asks_for_key=True,
+    ),
 )
 
 
@@ -82,6 +91,8 @@ class Running:
 
     url: str
     process: psutil.Process
+    key: str = ""
+    """What it lets its clients in by."""
 
     def memory_mib(self) -> float:
         """Return the resident memory of its processes together, in MiB."""
@@ -112,6 +123,17 @@ def running(server: Server, cpus: set[int], log: Path) -> Iterator[Running]:
     Raises:
         StartFailed: it did not become ready.
     """
+    with live_key(asked=server.asks_for_key) as key, _process(server, cpus, log) as one:
+        process, url = one
+        _await_ready(server, process, url, log)
+        yield Running(url, psutil.Process(process.pid), key)
+
+
+@contextmanager
+def _process(
+    server: Server, cpus: set[int], log: Path
+) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """Start a server's process and end it; gives where it will answer, too."""
     port = free_port()
     with log.open("wb") as output, pinned(cpus):
         process = subprocess.Popen(
@@ -122,10 +144,8 @@ def running(server: Server, cpus: set[int], log: Path) -> Iterator[Running]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    url = f"http://127.0.0.1:{port}"
     try:
-        _await_ready(server, process, url, log)
-        yield Running(url, psutil.Process(process.pid))
+        yield process, f"http://127.0.0.1:{port}"
     finally:
         stop(process)
 

@@ -217,3 +217,72 @@ class BuildRefused(EkibenError):
 
     def __init__(self, reason: str, path: Path | None = None) -> None:
         super().__init__(f"{path}: {reason}" if path else reason)
+
+
+class InvalidRate(EkibenError):
+    """A rate is not N/second or N/minute."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text!r} is no rate; write 50/second or 600/minute")
+
+
+class PepperMissing(EkibenError):
+    """There is no secret to make digests of keys with."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"API keys need a pepper: {reason}")
+
+
+class PepperUnsafe(EkibenError):
+    """The file of the pepper is not to be trusted."""
+
+
+class UnknownKey(EkibenError):
+    """There is no API key of that id."""
+
+    def __init__(self, identity: str) -> None:
+        super().__init__(f"no key {identity!r}; `ekiben keys list` shows the ids")
+
+
+class KeyNotLive(EkibenError):
+    """The key is revoked or has expired, and cannot be rotated."""
+
+    def __init__(self, identity: str, state: str) -> None:
+        super().__init__(f"key {identity} is {state}; create a new one")
+
+
+class Unauthenticated(EkibenError):
+    """The request brings no valid key or token; which of them is wrong is not said."""
+
+    def __init__(self) -> None:
+        super().__init__("no valid key or token")
+
+
+class Forbidden(EkibenError):
+    """The caller is known, and may not do this."""
+
+    def __init__(self) -> None:
+        super().__init__("not allowed with this key or token")
+
+
+class RateLimited(EkibenError):
+    """The caller sends more requests than it may."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("too many requests")
+        self.retry_after = retry_after
+
+
+class QuotaExceeded(EkibenError):
+    """The caller has used up its rows of the day."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("the rows of the day are used up")
+        self.retry_after = retry_after
+
+
+class KeysUnread(EkibenError):
+    """The API keys could not be read since the start, so nobody can be let in."""
+
+    def __init__(self) -> None:
+        super().__init__("the API keys are not read yet")

@@ -57,6 +57,55 @@ class Settings(BaseModel):
         description="`follow` the production alias, or `pinned` to the Bento. "
         "Empty: pinned inside a Bento, follow elsewhere.",
     )
+    auth: Literal["off", "required"] | None = Field(
+        default=None,
+        description="Whether requests need a key or token: `required`, or `off`, which is "
+        "refused unless the server binds a loopback address outside a container. "
+        "Empty: off there, required everywhere else.",
+    )
+    key_pepper: str | None = Field(
+        default=None,
+        min_length=32,
+        repr=False,
+        description="The secret that digests of API keys are made with, 32 characters or "
+        "more. Empty: with SQLite a generated file under `BENTOML_HOME`; "
+        "PostgreSQL needs it.",
+    )
+    open_docs: bool = Field(
+        default=False,
+        description="Show `/docs`, `/redoc`, `/openapi.json` and `/schema.json` "
+        "to everybody.",
+    )
+    open_metrics: bool = Field(
+        default=False, description="Show `/metrics` to everybody."
+    )
+    rate_limit: str | None = Field(
+        default=None,
+        description="Requests that a caller may send, such as `50/second` or "
+        "`600/minute`, per worker process. A key's own rate goes first. Empty: no limit.",
+    )
+    rows_per_day: int | None = Field(
+        default=None,
+        ge=1,
+        description="Rows that a caller may have predicted per day, UTC. "
+        "A key's own number goes first. Empty: no limit.",
+    )
+    jwt_jwks: str | None = Field(
+        default=None,
+        description="The token issuer's public keys: a file or an https address with a "
+        "JSON Web Key Set. Empty: tokens are not taken.",
+    )
+    jwt_issuer: str | None = Field(
+        default=None, description="What a token's `iss` has to be."
+    )
+    jwt_audience: str | None = Field(
+        default=None, description="What a token's `aud` has to hold."
+    )
+    jwt_algorithms: tuple[str, ...] = Field(
+        default=("RS256", "ES256", "EdDSA"),
+        description="Signature algorithms that are taken, separated by commas; "
+        "only asymmetric ones.",
+    )
     fast_route: bool = Field(
         default=True,
         description="Answer predictions in the outermost layer. Off: BentoML's own path.",
@@ -180,7 +229,7 @@ class Settings(BaseModel):
         "0 none, 0.01 every hundredth, 1 all.",
     )
 
-    @field_validator("models", mode="before")
+    @field_validator("models", "jwt_algorithms", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -22,6 +22,7 @@ COMMANDS = {
     "prune": "ekiben.cli.upkeep:prune",
     "build": "ekiben.cli.build:build_command",
     "drain": "ekiben.cli.drain:drain",
+    "keys": "ekiben.cli.keys:app",
     "data": "ekiben.cli.data:app",
 }
 """Every command, and where it is: a function, or an app with commands of its own."""

@@ -18,7 +18,7 @@ from ekiben.registry.ledger import Ledger
 WAIT_SECONDS = 5.0
 """How long a statement waits for another writer, and a connection for its server."""
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest of the migrations."""
 MIGRATION_LOCK = 0x656B6962656E
 """The key of PostgreSQL's advisory lock that lets one process migrate at a time."""
@@ -90,6 +90,18 @@ class LedgerDatabase:
     def close(self) -> None:
         """Close all connections."""
         self._reads.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Read other tables of the same database, as of one moment."""
+        with _available(), self._reads.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Write other tables of the same database, all of it or nothing."""
+        with _available(), self._writes.begin() as connection:
+            yield connection
 
     def head_sequence(self) -> int:
         """Return the sequence of the newest event, 0 before any; cheap, for polling."""

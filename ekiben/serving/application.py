@@ -11,7 +11,8 @@ from starlette.responses import Response
 from ekiben import __version__
 from ekiben.serving.docs_pages import docs_routes
 from ekiben.serving.edge import App
-from ekiben.serving.guard import Guard
+from ekiben.serving.entrance import make_admission
+from ekiben.serving.guard import BENTOML_PATHS, Guard
 from ekiben.serving.health import health_routes
 from ekiben.serving.lifecycle import LifeCycle
 from ekiben.serving.openapi import openapi_document
@@ -30,14 +31,18 @@ class Route:
     use_case: UseCase
 
 
-def build_application(bento: App, routes: Sequence[Route], worker: Worker) -> Guard:
-    """Return the ASGI application of one worker process."""
+def build_application(
+    bento: App, routes: Sequence[Route], worker: Worker, *, auth: bool
+) -> Guard:
+    """Return the ASGI application of one worker process; *auth*: it asks for keys."""
     life = LifeCycle(worker)
     pages = Starlette(
         routes=[
             *health_routes(worker.roster, worker.follower, life),
             *read_routes(worker.roster),
-            *docs_routes(openapi_document(worker.use_cases, __version__)),
+            *docs_routes(
+                openapi_document(worker.use_cases, __version__, anonymous=not auth)
+            ),
         ],
         exception_handlers={404: not_found, 405: method_not_allowed},
     )
@@ -46,7 +51,9 @@ def build_application(bento: App, routes: Sequence[Route], worker: Worker) -> Gu
         route.path.encode(): PredictRoute(route.use_case, worker, bento)
         for route in routes
     }
-    return Guard(bento, pages, predict, life)
+    behind = [path.decode() for path in BENTOML_PATHS]
+    admission = make_admission(worker.settings, pages.routes, behind, required=auth)
+    return Guard(bento, pages, predict, life, admission)
 
 
 def not_found(request: Request, _: Exception) -> Response:

@@ -19,6 +19,7 @@ from ekiben.errors import InvalidSettings
 from ekiben.schemas.base import Row
 from ekiben.serving.access_log import with_access_log
 from ekiben.serving.application import Route, build_application
+from ekiben.serving.binding import auth_required, bound_host
 from ekiben.serving.connections import Limits
 from ekiben.serving.logs import configure_logs
 from ekiben.serving.openapi import openapi_document
@@ -86,7 +87,11 @@ class EkibenService(Service[Any]):
         factory = ServiceAppFactory(self, is_main=is_main)
         for name in factory.dispatchers:
             factory.dispatchers[name] = pass_through
-        application = build_application(factory(), self.routes, self.worker)
+        with one_line():
+            auth = auth_required(settings, bound_host())
+            application = build_application(
+                factory(), self.routes, self.worker, auth=auth
+            )
         return with_access_log(application, settings.access_log)
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from ekiben.errors import ClientGone, EkibenError
 from ekiben.schemas.problem import FieldError
 from ekiben.serving import metrics
+from ekiben.serving.admission import Admission
 from ekiben.serving.edge import (
     App,
     Disconnected,
@@ -57,7 +58,9 @@ class Guard:
         pages: App,
         predict: Mapping[bytes, PredictRoute],
         life: LifeCycle,
+        admission: Admission,
     ) -> None:
+        self._admission = admission
         self._bento = bento
         self._pages = pages
         self._predict = predict
@@ -102,7 +105,13 @@ class Guard:
             )
             return
         if route is None:
-            await self._other(scope, receive, send, path, identity)
+            try:
+                self._admission.admit_other(scope, headers)
+            except EkibenError as error:
+                code, detail, extra = problem_of(error)
+                await self._refuse(send, "", identity, code, detail, extra)
+            else:
+                await self._other(scope, receive, send, path, identity)
             return
         if scope["method"] != "POST":
             await self._refuse(
@@ -111,6 +120,7 @@ class Guard:
             )  # fmt: skip
             return
         try:
+            self._admission.admit_predict(scope, headers, route.use_case)
             head, content = await route.answer(
                 scope, headers, identity.encode(), receive
             )

@@ -87,3 +87,12 @@ ledger_unreachable = Gauge(
     "Whether a worker cannot ask which version is production.",
     multiprocess_mode="livemax",
 )
+rate_refusals = Counter(
+    "ekiben_rate_refusals",
+    "Requests refused because their key or token sent too many a second or minute.",
+)
+quota_refusals = Counter(
+    "ekiben_quota_refusals",
+    "Requests refused because their key or token had its rows of the day.",
+    ["use_case"],
+)

@@ -26,6 +26,7 @@ from ekiben.serving.openapi_parts import (
     use_case_parameter,
 )
 from ekiben.serving.openapi_schemas import Schemas
+from ekiben.serving.openapi_security import SECURITY_SCHEMES, secured
 from ekiben.use_cases.use_case import UseCase
 
 INTRODUCTION = """Predictions are made at one address per use case; the routes under `/v1/models` say which
@@ -50,11 +51,17 @@ _ANY_CODES = ("bad_request", "request_timeout", "headers_too_large")
 """What every operation may answer, because it is said before the route is known."""
 
 
-def openapi_document(use_cases: Sequence[UseCase], version: str) -> Node:
-    """Return the document of a server of *use_cases*, as plain JSON values."""
+def openapi_document(
+    use_cases: Sequence[UseCase], version: str, *, anonymous: bool = False
+) -> Node:
+    """Return the document of a server of *use_cases*, as plain JSON values.
+
+    *anonymous*: it answers without a key, too.
+    """
     schemas = Schemas(use_cases)
     names = [use_case.name for use_case in use_cases]
     predict = {f"/v1/{one.name}/predict": _predict(one, schemas) for one in use_cases}
+    paths = {**predict, **_models(names, schemas), **_health(schemas), **_pages()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -65,8 +72,12 @@ def openapi_document(use_cases: Sequence[UseCase], version: str) -> Node:
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "tags": TAGS,
-        "paths": {**predict, **_models(names, schemas), **_health(schemas), **_pages()},
-        "components": {"schemas": schemas.components, "headers": RESPONSE_HEADERS},
+        "paths": secured(paths, anonymous=anonymous),
+        "components": {
+            "schemas": schemas.components,
+            "headers": RESPONSE_HEADERS,
+            "securitySchemes": SECURITY_SCHEMES,
+        },
     }
 
 

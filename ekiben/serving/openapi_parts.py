@@ -38,6 +38,11 @@ RESPONSE_HEADERS: Node = {
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     },
+    "WWW-Authenticate": {
+        "description": "Which kind of credential is wanted.",
+        "required": True,
+        "schema": {"const": "Bearer"},
+    },
     "Location": {
         "description": "Where to go.",
         "required": True,
@@ -108,6 +113,13 @@ def text_content(media_type: str) -> Node:
     return {media_type: {"schema": {"type": "string"}}}
 
 
+_MORE_HEADERS = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+
+
 def refusals(codes: Sequence[str]) -> Node:
     """Return the responses of *codes* by status, each with an example per code."""
     found = sorted((REFUSALS[code] for code in codes), key=lambda one: one.status)
@@ -118,7 +130,7 @@ def refusals(codes: Sequence[str]) -> Node:
 
 
 def _response(same: Sequence[Refusal]) -> Node:
-    headers = ["X-Request-ID"] + ["Retry-After"] * (same[0].status == 503)
+    headers = ["X-Request-ID", *_MORE_HEADERS.get(same[0].status, ())]
     content = {
         "schema": {"$ref": "#/components/schemas/Problem"},
         "examples": {

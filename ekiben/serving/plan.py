@@ -19,6 +19,8 @@ from ekiben.registry.ledger import Ledger
 from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.packed import Packed, read_packed
 from ekiben.registry.store import Store
+from ekiben.serving.binding import auth_required, bound_host
+from ekiben.serving.entrance import check as check_entrance
 from ekiben.serving.follower import Follower, Releases
 from ekiben.serving.probe import Limits, probe
 from ekiben.serving.roster import Choice, Roster
@@ -63,6 +65,9 @@ class Plan:
         """
         with one_line():
             settings = Settings.from_env()
+            host = bound_host()
+            if host is not None and auth_required(settings, host):
+                check_entrance(settings)
             return cls.make(settings, Path(service_file), catalog, arguments)
 
     @classmethod

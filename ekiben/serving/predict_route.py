@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from ekiben.schemas.base import MAX_ROWS, PredictRequest, Row
 from ekiben.serving import metrics
+from ekiben.serving.admission import charge_rows
 from ekiben.serving.edge import (
     App,
     Headers,
@@ -69,6 +70,7 @@ class PredictRoute:
         seconds = seconds_allowed(headers, self._seconds)
         body = await read_body(receive, headers, self._body_bytes)
         rows = self.parse(body)
+        charge_rows(scope, len(rows))
         gone = client_gone(receive)
         if self._fast:
             answer = await self._worker.predict(

@@ -10,7 +10,17 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.types import Scope
 
-from ekiben.errors import DeadlineExceeded, NotReady, Overloaded, UnknownUseCase
+from ekiben.errors import (
+    DeadlineExceeded,
+    Forbidden,
+    KeysUnread,
+    NotReady,
+    Overloaded,
+    QuotaExceeded,
+    RateLimited,
+    Unauthenticated,
+    UnknownUseCase,
+)
 from ekiben.schemas.problem import FieldError
 
 MEDIA_TYPE = "application/problem+json"
@@ -50,6 +60,15 @@ class Refusal:
 _TABLE = (
     Refusal(400, "invalid_json", "Invalid JSON", "The body is not valid JSON."),
     Refusal(400, "bad_request", "Bad request", "This is not a valid HTTP request."),
+    Refusal(
+        401,
+        "unauthenticated",
+        "Unauthenticated",
+        "Send a valid key or token in the header: Authorization: Bearer KEY.",
+    ),
+    Refusal(
+        403, "forbidden", "Forbidden", "This key or token does not allow the request."
+    ),
     Refusal(404, "not_found", "Not found", "There is nothing at this address."),
     Refusal(
         405,
@@ -70,6 +89,12 @@ _TABLE = (
         "The body must be application/json, without a Content-Encoding.",
     ),
     Refusal(422, "validation_failed", "Validation failed", "The request has 1 error."),
+    Refusal(
+        429,
+        "rate_limited",
+        "Too many requests",
+        "This key or token sends too much; Retry-After says when to try again.",
+    ),
     Refusal(
         431,
         "headers_too_large",
@@ -99,6 +124,8 @@ _TABLE = (
         "The deadline passed before an answer was ready.",
     ),
 )
+KEYS_UNREAD = "The API keys are not read yet; try again later."
+QUOTA_EXCEEDED = "The rows of this key or token for today, UTC, are used up."
 REFUSALS: Mapping[str, Refusal] = MappingProxyType(
     {refusal.code: refusal for refusal in _TABLE}
 )
@@ -131,7 +158,20 @@ def problem_of(exception: BaseException) -> tuple[str, str, dict[str, str]]:
     The words are fixed: what the exception itself says may name paths or inputs.
     """
     headers: dict[str, str] = {}
+    detail = None
     match exception:
+        case Unauthenticated():
+            code = "unauthenticated"
+            headers = {"WWW-Authenticate": "Bearer"}
+        case Forbidden():
+            code = "forbidden"
+        case RateLimited() | QuotaExceeded():
+            code = "rate_limited"
+            headers = {"Retry-After": str(_whole_seconds(exception.retry_after))}
+            detail = QUOTA_EXCEEDED if isinstance(exception, QuotaExceeded) else None
+        case KeysUnread():
+            code, detail = "not_ready", KEYS_UNREAD
+            headers = {"Retry-After": str(NOT_READY_SECONDS)}
         case NotReady():
             code = "not_ready"
             headers = {"Retry-After": str(NOT_READY_SECONDS)}
@@ -144,7 +184,7 @@ def problem_of(exception: BaseException) -> tuple[str, str, dict[str, str]]:
             code = "not_found"
         case _:
             code = "internal"
-    return code, REFUSALS[code].detail, headers
+    return code, detail or REFUSALS[code].detail, headers
 
 
 def _whole_seconds(seconds: float) -> int:

@@ -19,6 +19,8 @@ def rows() -> list[str]:
 def shown(default: object) -> str:
     if default in (None, ()):
         return ""
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 

@@ -81,8 +81,27 @@ def test_every_answer_is_described(document: dict[str, Any]) -> None:
             if status >= "400":
                 content = response["content"]["application/problem+json"]
                 assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
-            if status == "503":
+            if status in ("429", "503"):
                 assert "Retry-After" in response["headers"]
+            if status == "401":
+                assert "WWW-Authenticate" in response["headers"]
+
+
+def test_every_operation_that_asks_for_a_key_says_so(
+    document: dict[str, Any], use_cases: Sequence[UseCase]
+) -> None:
+    open_to_all = {"/", "/livez", "/readyz", "/healthz"}
+
+    assert document["components"]["securitySchemes"]["key_or_token"]["scheme"] == (
+        "bearer"
+    )
+    for path, _, operation in operations(document):
+        assert ("security" in operation) is (path not in open_to_all)
+        assert ("401" in operation["responses"]) is (path not in open_to_all)
+    predict = document["paths"]["/v1/iris/predict"]["post"]
+    assert predict["security"] == [{"key_or_token": ["predict"]}]
+    without = openapi_document(use_cases, "1", anonymous=True)
+    assert {} in without["paths"]["/v1/iris/predict"]["post"]["security"]
 
 
 def test_every_refusal_is_documented(document: dict[str, Any]) -> None:
@@ -104,8 +123,8 @@ def test_every_refusal_is_documented(document: dict[str, Any]) -> None:
 def test_predict_says_all_it_can_answer(document: dict[str, Any]) -> None:
     operation = document["paths"]["/v1/iris/predict"]["post"]
 
-    statuses = ["200", "400", "408", "413", "415", "422", "431", "500", "503", "504"]
-    assert list(operation["responses"]) == statuses
+    statuses = [200, 400, 401, 403, 408, 413, 415, 422, 429, 431, 500, 503, 504]
+    assert list(operation["responses"]) == [str(one) for one in statuses]
     assert "X-Model" in operation["responses"]["200"]["headers"]
     assert {parameter["name"] for parameter in operation["parameters"]} == {
         "X-Request-ID",

@@ -8,8 +8,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from ekiben.errors import (
     ArtefactRefused,
     DeadlineExceeded,
+    Forbidden,
     NotReady,
     Overloaded,
+    RateLimited,
+    Unauthenticated,
     UnknownUseCase,
 )
 from ekiben.schemas.base import Row, Rows
@@ -112,6 +115,14 @@ def test_errors_are_listed_in_the_body() -> None:
         pytest.param(
             Overloaded(float("inf")), "overloaded", {"Retry-After": "1"}, id="infinite"
         ),
+        pytest.param(
+            Unauthenticated(),
+            "unauthenticated",
+            {"WWW-Authenticate": "Bearer"},
+            id="unauthenticated",
+        ),
+        pytest.param(Forbidden(), "forbidden", {}, id="forbidden"),
+        pytest.param(RateLimited(0.2), "rate_limited", {"Retry-After": "1"}, id="rate"),
         pytest.param(DeadlineExceeded(), "deadline_exceeded", {}, id="deadline"),
         pytest.param(UnknownUseCase(SECRET, ["iris"]), "not_found", {}, id="unknown"),
         pytest.param(ArtefactRefused("iris:1", SECRET), "internal", {}, id="other"),

@@ -1,0 +1,1 @@
+"""Who may ask for what: API keys, JSON Web Tokens, rates and daily quotas."""
