@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ekiben import __version__
 from ekiben.serving.docs_pages import docs_routes
 from ekiben.serving.edge import App
-from ekiben.serving.entrance import make_admission
+from ekiben.serving.entrance import make_access_checks
 from ekiben.serving.guard import BENTOML_PATHS, Guard
 from ekiben.serving.health import health_routes
 from ekiben.serving.lifecycle import LifeCycle
@@ -52,8 +52,8 @@ def build_application(
         for route in routes
     }
     behind = [path.decode() for path in BENTOML_PATHS]
-    admission = make_admission(worker.settings, pages.routes, behind, required=auth)
-    return Guard(bento, pages, predict, life, admission)
+    access = make_access_checks(worker.settings, pages.routes, behind, required=auth)
+    return Guard(bento, pages, predict, life, access)
 
 
 def not_found(request: Request, _: Exception) -> Response:

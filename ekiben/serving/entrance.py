@@ -11,8 +11,8 @@ from ekiben.access.pepper import pepper_of
 from ekiben.access.quotas import Quotas
 from ekiben.access.tokens import ALGORITHMS, Terms
 from ekiben.errors import InvalidSettings
+from ekiben.serving.access_checks import AccessChecks, Doorkeeper, OpenDoor
 from ekiben.serving.access_follower import AccessFollower
-from ekiben.serving.admission import Admission, Doorkeeper, OpenDoor
 from ekiben.serving.needs import Routes, needs_of
 from ekiben.settings import Settings
 
@@ -27,13 +27,13 @@ def check(settings: Settings) -> None:
     tokens_of(settings)
 
 
-def make_admission(
+def make_access_checks(
     settings: Settings,
     routes: Iterable[BaseRoute],
     behind: Sequence[str],
     *,
     required: bool,
-) -> Admission:
+) -> AccessChecks:
     """Return who lets requests in to *routes* and the paths *behind*, and start following.
 
     Raises:

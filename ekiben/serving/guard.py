@@ -7,7 +7,7 @@ from types import MappingProxyType
 from ekiben.errors import ClientGone, EkibenError
 from ekiben.schemas.problem import FieldError
 from ekiben.serving import metrics
-from ekiben.serving.admission import Admission
+from ekiben.serving.access_checks import AccessChecks
 from ekiben.serving.edge import (
     App,
     Disconnected,
@@ -58,9 +58,9 @@ class Guard:
         pages: App,
         predict: Mapping[bytes, PredictRoute],
         life: LifeCycle,
-        admission: Admission,
+        access: AccessChecks,
     ) -> None:
-        self._admission = admission
+        self._access = access
         self._bento = bento
         self._pages = pages
         self._predict = predict
@@ -106,7 +106,7 @@ class Guard:
             return
         if route is None:
             try:
-                self._admission.admit_other(scope, headers)
+                self._access.admit_other(scope, headers)
             except EkibenError as error:
                 code, detail, extra = problem_of(error)
                 await self._refuse(send, "", identity, code, detail, extra)
@@ -120,7 +120,7 @@ class Guard:
             )  # fmt: skip
             return
         try:
-            self._admission.admit_predict(scope, headers, route.use_case)
+            self._access.admit_predict(scope, headers, route.use_case)
             head, content = await route.answer(
                 scope, headers, identity.encode(), receive
             )

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ekiben.schemas.base import MAX_ROWS, PredictRequest, Row
 from ekiben.serving import metrics
-from ekiben.serving.admission import charge_rows
+from ekiben.serving.access_checks import charge_rows
 from ekiben.serving.edge import (
     App,
     Headers,

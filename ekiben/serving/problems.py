@@ -31,9 +31,7 @@ MAX_COLLECTED = 50_000
 attack, and collecting them would hold the event loop for seconds."""
 MAX_NAME = 64
 """Characters of a client's field name that are repeated to it."""
-CLOSING = frozenset(
-    ["payload_too_large", "request_timeout", "bad_request", "draining"]
-)
+CLOSING = frozenset(["payload_too_large", "request_timeout", "bad_request", "draining"])
 """Refusals that close the connection: what is still to come of the body is not read, or
 the next request would find nobody."""
 DRAINING_SECONDS = 1

@@ -7,8 +7,8 @@ import pytest
 
 from ekiben.access.tokens import Terms
 from ekiben.errors import InvalidSettings, PepperMissing
-from ekiben.serving.admission import OpenDoor
-from ekiben.serving.entrance import check, make_admission, tokens_of
+from ekiben.serving.access_checks import OpenDoor
+from ekiben.serving.entrance import check, make_access_checks, tokens_of
 from ekiben.settings import Settings
 from tests.access import Issuer
 
@@ -66,4 +66,4 @@ def test_a_missing_pepper_is_told_before_a_worker_starts(tmp_path: Path) -> None
 def test_an_open_door_needs_no_pepper(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, database_url="postgresql://h/d")
 
-    assert isinstance(make_admission(settings, [], [], required=False), OpenDoor)
+    assert isinstance(make_access_checks(settings, [], [], required=False), OpenDoor)

@@ -28,7 +28,7 @@ IN_QUERY = re.compile(rb"ekb_|(^|&)(access_token|api_?key|key|token)=", re.IGNOR
 """A credential where logs, caches and browsers keep it."""
 
 
-class Admission(Protocol):
+class AccessChecks(Protocol):
     """Whether a request may go on; who asks is in its state afterwards, see `caller_of`."""
 
     def admit_predict(self, scope: Scope, headers: Headers, use_case: str) -> None:
