@@ -8,13 +8,17 @@ T = TypeVar("T")
 
 BUCKETS = 16
 SHARE_OF_NEWEST = 0.2
+SHARE_OF_LONGER_WAIT = 0.05
+SHARE_OF_SHORTER_WAIT = 0.5
+"""A wait that a busy machine causes comes and goes; one of the model's own comes every time."""
 
 
 class Cost:
-    """Seconds of processor time per call, one moving average per power of two of rows."""
+    """Seconds per call, one moving average per power of two of rows."""
 
     def __init__(self) -> None:
         self._seconds: list[float | None] = [None] * BUCKETS
+        self._waits = [0.0] * BUCKETS
 
     def expected(self, rows: int) -> float:
         """Return the seconds that a call of *rows* rows should take; 0 before any call.
@@ -22,7 +26,9 @@ class Cost:
         A size that was never seen is scaled from the nearest smaller one, else taken
         from the nearest larger one.
         """
-        bucket = self._bucket(rows)
+        bucket = min(rows.bit_length(), BUCKETS - 1)
+        if (known := self._seconds[bucket]) is not None:
+            return known
         for smaller in range(bucket, -1, -1):
             if (seconds := self._seconds[smaller]) is not None:
                 return float(seconds * 2 ** (bucket - smaller))
@@ -40,12 +46,23 @@ class Cost:
     def time(self, rows: int, call: Callable[[], T]) -> T:
         """Make *call*, which answers *rows* rows, and take in what it took.
 
-        Processor time of this thread, so that a busy machine does not make a model slow.
+        Processor time of this thread, so that a busy machine does not make a model slow,
+        and what it waits every time: for a device, a network, threads of its own.
         """
-        start = time.thread_time()
+        start, worked = time.perf_counter(), time.thread_time()
         result = call()
-        self.learn(rows, time.thread_time() - start)
+        worked = time.thread_time() - worked
+        waited = max(0.0, time.perf_counter() - start - worked)
+        self.learn(rows, worked + self._own_wait(rows, waited))
         return result
+
+    def _own_wait(self, rows: int, waited: float) -> float:
+        """Return what a call of *rows* rows waits by itself, now that one *waited*."""
+        bucket = self._bucket(rows)
+        known = self._waits[bucket]
+        share = SHARE_OF_LONGER_WAIT if waited > known else SHARE_OF_SHORTER_WAIT
+        self._waits[bucket] = known + share * (waited - known)
+        return self._waits[bucket]
 
     @staticmethod
     def _bucket(rows: int) -> int:

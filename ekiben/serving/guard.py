@@ -89,6 +89,7 @@ class Guard:
             )
         except (ClientGone, Disconnected):
             metrics.requests.labels(route.use_case, "499", "client_gone").inc()
+            log.info("client_gone", extra={"request_id": identity})
         except Refused as error:
             await self._refuse(send, route.use_case, identity, error.code, error.detail)
         except ValidationError as error:

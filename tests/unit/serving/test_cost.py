@@ -1,5 +1,7 @@
 """What a model call is expected to take."""
 
+import time
+
 from ekiben.serving.cost import Cost
 
 
@@ -28,3 +30,18 @@ def test_the_newest_call_moves_the_expectation_by_a_fifth() -> None:
     cost.learn(1, 0.020)
 
     assert abs(cost.expected(1) - 0.012) < 1e-12
+
+
+def test_a_call_that_always_waits_costs_its_wait_and_one_that_waited_once_does_not() -> (
+    None
+):
+    waits, once = Cost(), Cost()
+
+    for _ in range(40):
+        waits.time(1, lambda: time.sleep(0.005))
+    once.time(1, lambda: time.sleep(0.005))
+    for _ in range(10):
+        once.time(1, lambda: None)
+
+    assert waits.expected(1) > 0.002
+    assert once.expected(1) < 0.0005

@@ -14,7 +14,8 @@ from ekiben.errors import (
     NotReady,
     Overloaded,
 )
-from ekiben.serving.dispatcher import Answer, Dispatcher, Model
+from ekiben.serving.admission import Admission
+from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, Model
 from tests.fakes import Doubler, Wrong, numbers, run
 
 Make = Callable[..., Dispatcher]
@@ -26,18 +27,20 @@ def make() -> Iterator[Make]:
 
         def dispatcher(
             model: Model,
-            queue_rows: int = 1000,
+            rows_in_flight: int = 1000,
             batch_rows: int = 100,
             slow: bool = False,
+            queue_seconds: float = 1000.0,
+            batch_seconds: float = 1000.0,
         ) -> Dispatcher:
             if slow:
-                model.cost.learn(1, 1.0)
+                model.cost.learn(1, 0.01)
             return Dispatcher(
                 "test",
                 lambda: model,
                 executor,
-                queue_rows=queue_rows,
-                batch_rows=batch_rows,
+                Admission(rows_in_flight),
+                Limits(queue_seconds, batch_rows, batch_seconds),
             )
 
         yield dispatcher
@@ -188,7 +191,7 @@ def test_rows_of_a_client_that_left_never_reach_the_model(make: Make) -> None:
 
 def test_a_full_queue_refuses_and_then_recovers(make: Make) -> None:
     model = Doubler(seconds=0.05)
-    dispatcher = make(model, queue_rows=10, slow=True)
+    dispatcher = make(model, rows_in_flight=16, slow=True)
 
     async def clients() -> list[Any]:
         first = asyncio.create_task(dispatcher.submit(numbers(1), seconds=5))
@@ -203,7 +206,7 @@ def test_a_full_queue_refuses_and_then_recovers(make: Make) -> None:
     *outcomes, after = run(clients())
 
     refused = [o for o in outcomes if isinstance(o, Overloaded)]
-    assert len(refused) == 3
+    assert len(refused) == 2
     assert all(one.retry_after > 0 for one in refused)
     assert doubles(after) == [18]
 
@@ -215,7 +218,9 @@ def test_without_a_model_every_request_is_told_so_and_the_queue_goes_on(
         raise NotReady("test", "no version is promoted yet")
 
     with ThreadPoolExecutor(1) as executor:
-        dispatcher = Dispatcher("test", no_model, executor, queue_rows=10, batch_rows=1)
+        dispatcher = Dispatcher(
+            "test", no_model, executor, Admission(10), Limits(1, 1, 1)
+        )
 
         async def clients() -> list[Any]:
             return await asyncio.gather(
@@ -230,7 +235,7 @@ def test_a_swap_falls_between_two_batches() -> None:
     current = [Doubler(tag="double:1")]
     with ThreadPoolExecutor(1) as executor:
         dispatcher = Dispatcher(
-            "test", lambda: current[0], executor, queue_rows=100, batch_rows=2
+            "test", lambda: current[0], executor, Admission(100), Limits(1, 2, 1)
         )
 
         async def clients() -> list[str]:
