@@ -23,16 +23,21 @@ class Cost:
     def expected(self, rows: int) -> float:
         """Return the seconds that a call of *rows* rows should take; 0 before any call.
 
-        A size that was never seen is scaled from the nearest smaller one, else taken
-        from the nearest larger one.
+        A size that was never seen is scaled from the nearest smaller one, but takes no
+        longer than the nearest larger one.
         """
         bucket = min(rows.bit_length(), BUCKETS - 1)
         if (known := self._seconds[bucket]) is not None:
             return known
         for smaller in range(bucket, -1, -1):
             if (seconds := self._seconds[smaller]) is not None:
-                return float(seconds * 2 ** (bucket - smaller))
-        return next((s for s in self._seconds if s is not None), 0.0)
+                scaled = float(seconds * 2 ** (bucket - smaller))
+                return min(scaled, self._next_larger(bucket, scaled))
+        return self._next_larger(bucket, 0.0)
+
+    def _next_larger(self, bucket: int, otherwise: float) -> float:
+        known = (one for one in self._seconds[bucket + 1 :] if one is not None)
+        return next(known, otherwise)
 
     def learn(self, rows: int, seconds: float) -> None:
         """Take in that a call of *rows* rows took *seconds*."""

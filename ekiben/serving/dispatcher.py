@@ -39,7 +39,6 @@ class Dispatcher:
         self._model = model
         self._executor = executor
         self._admission = admission
-        self._queue_seconds = limits.queue_seconds
         self._pace = Pace(limits)
         self._queue = FairQueue()
         self._rows = 0
@@ -72,7 +71,7 @@ class Dispatcher:
         if (
             self._rows + rows <= self._pace.calm_rows
             and self._admission.rows + rows <= self._admission.calm_rows
-            and seconds >= self._queue_seconds
+            and seconds >= self._pace.allowed
         ):
             return
         if not self._admission.has_room(caller, rows):
@@ -82,7 +81,7 @@ class Dispatcher:
         if not self._rows:
             return
         expected = self._expected(rows, caller)
-        if expected > self._queue_seconds:
+        if expected > self._pace.allowed:
             raise self._overloaded()
         if expected > seconds:
             self._tally.drop("deadline")

@@ -35,6 +35,8 @@ class Pace:
         self._batch_seconds = limits.batch_seconds
         self._queue_seconds = limits.queue_seconds
         self._beside = 0.0
+        self.allowed = limits.queue_seconds
+        """Seconds of work that may be in flight."""
         self.calm_rows = math.inf
         """So many rows in flight are no reason to look closer."""
 
@@ -48,7 +50,9 @@ class Pace:
         """Take in what the model that answers now costs."""
         self.cost = cost
         dearest = cost.expected(1) + self._beside
-        self.calm_rows = self._queue_seconds / dearest if dearest else math.inf
+        # However long one call takes, the next one may wait for it.
+        self.allowed = max(self._queue_seconds, 2 * cost.expected(1))
+        self.calm_rows = self.allowed / dearest if dearest else math.inf
 
     def seconds(self, rows: int, jobs: float) -> float:
         """Return what *rows* rows of *jobs* requests should take."""

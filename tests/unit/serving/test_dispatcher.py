@@ -245,3 +245,65 @@ def test_a_swap_falls_between_two_batches() -> None:
             return [before.tag, after.tag]
 
         assert run(clients()) == ["double:1", "double:2"]
+
+
+def test_a_callers_flood_is_refused_before_anothers_single_request_waits(
+    make: Make,
+) -> None:
+    model = Doubler(seconds=0.01)
+    dispatcher = make(model, slow=True, batch_rows=1, queue_seconds=0.2)
+
+    async def clients() -> tuple[list[Any], float]:
+        # What the model costs is known from its first call on.
+        await dispatcher.submit(numbers(0), seconds=5)
+        flood = [
+            asyncio.create_task(
+                dispatcher.submit(numbers(n), seconds=5, caller="flood")
+            )
+            for n in range(200)
+        ]
+        await asyncio.sleep(0.02)
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        await dispatcher.submit(numbers(1), seconds=5, caller="other")
+        waited = loop.time() - asked
+        return await asyncio.gather(*flood, return_exceptions=True), waited
+
+    outcomes, waited = run(clients())
+
+    refused = [one for one in outcomes if isinstance(one, Overloaded)]
+    answered = [one for one in outcomes if isinstance(one, Answer)]
+    assert len(refused) > 100
+    assert len(refused) + len(answered) == 200
+    assert waited < 2
+
+
+def test_all_pieces_of_a_long_request_are_answered_by_the_version_that_began_it() -> (
+    None
+):
+    old, new = Doubler(tag="double:1"), Doubler(tag="double:2")
+    for model in (old, new):
+        model.cost.learn(100, 0.1)
+        model.cost.learn(1, 0.001)
+    versions = iter([old])
+    with ThreadPoolExecutor(1) as executor:
+        dispatcher = Dispatcher(
+            "test",
+            lambda: next(versions, new),
+            executor,
+            Admission(5000),
+            Limits(10, 100, 0.05),
+        )
+
+        async def clients() -> tuple[Answer, Answer]:
+            return await asyncio.gather(
+                dispatcher.submit(numbers(*range(500)), seconds=5),
+                dispatcher.submit(numbers(7), seconds=5),
+            )
+
+        long, short = run(clients())
+
+    assert doubles(long) == [2 * n for n in range(500)]
+    assert long.tag == "double:1"
+    assert doubles(short) == [14]
+    assert len(old.calls) > 1
