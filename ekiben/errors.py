@@ -190,7 +190,7 @@ class NotReady(EkibenError):
 
 
 class Overloaded(EkibenError):
-    """The queue holds as many rows as it may."""
+    """As much is in flight as may be; *retry_after* is when that should be answered, in seconds."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__("too many rows are waiting")
@@ -198,10 +198,14 @@ class Overloaded(EkibenError):
 
 
 class DeadlineExceeded(EkibenError):
-    """The request's deadline passed before an answer was ready."""
+    """The request's deadline passed before an answer was ready, or surely will.
 
-    def __init__(self) -> None:
+    *retry_after* is when what is in flight should be answered, in seconds, if known.
+    """
+
+    def __init__(self, retry_after: float | None = None) -> None:
         super().__init__("the deadline passed before an answer was ready")
+        self.retry_after = retry_after
 
 
 class ClientGone(EkibenError):

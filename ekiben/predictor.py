@@ -44,6 +44,8 @@ class Predictor:
             raise BatchShapeMismatch(
                 f"asked {rows} rows, the model answered {scored.shape}"
             )
+        if scored.dtype.kind != "f":
+            raise BatchShapeMismatch(f"the model answered with {scored.dtype}")
         if not np.isfinite(scored).all():
             raise BatchShapeMismatch("the model answered with NaN or infinity")
         return scored

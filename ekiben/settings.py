@@ -110,16 +110,28 @@ class Settings(BaseModel):
         default=True,
         description="Answer predictions in the outermost layer. Off: BentoML's own path.",
     )
-    queue_rows: int = Field(
-        default=8000,
+    rows_in_flight: int = Field(
+        default=16_000,
         ge=1000,
-        description="Rows that may wait per use case; more are refused with 503.",
+        description="Rows that one worker holds at most, waiting or being computed; "
+        "more are refused with 503.",
+    )
+    queue_ms: int = Field(
+        default=1000,
+        ge=1,
+        description="Milliseconds of work that may be in flight per use case, as measured; "
+        "more is refused with 503.",
     )
     batch_rows: int = Field(
         default=512,
         ge=1,
-        description="Rows that one model call takes at most, "
-        "unless one request brings more.",
+        description="Rows that one model call takes at most.",
+    )
+    batch_ms: float = Field(
+        default=5.0,
+        gt=0,
+        description="Milliseconds that one model call should take at most; "
+        "a slow model gets fewer rows a call, so that short requests need not wait.",
     )
     deadline_ms: int = Field(
         default=30_000,

@@ -11,25 +11,36 @@ T = TypeVar("T")
 
 BUCKETS = 16
 SHARE_OF_NEWEST = 0.2
+SHARE_OF_LONGER_WAIT = 0.05
+SHARE_OF_SHORTER_WAIT = 0.5
+"""A wait that a busy machine causes comes and goes; one of the model's own comes every time."""
 
 
 class Cost:
-    """Seconds of processor time per call, one moving average per power of two of rows."""
+    """Seconds per call, one moving average per power of two of rows."""
 
     def __init__(self) -> None:
         self._seconds: list[float | None] = [None] * BUCKETS
+        self._waits = [0.0] * BUCKETS
 
     def expected(self, rows: int) -> float:
         """Return the seconds that a call of *rows* rows should take; 0 before any call.
 
-        A size that was never seen is scaled from the nearest smaller one, else taken
-        from the nearest larger one.
+        A size that was never seen is scaled from the nearest smaller one, but takes no
+        longer than the nearest larger one.
         """
-        bucket = self._bucket(rows)
+        bucket = min(rows.bit_length(), BUCKETS - 1)
+        if (known := self._seconds[bucket]) is not None:
+            return known
         for smaller in range(bucket, -1, -1):
             if (seconds := self._seconds[smaller]) is not None:
-                return float(seconds * 2 ** (bucket - smaller))
-        return next((s for s in self._seconds if s is not None), 0.0)
+                scaled = float(seconds * 2 ** (bucket - smaller))
+                return min(scaled, self._next_larger(bucket, scaled))
+        return self._next_larger(bucket, 0.0)
+
+    def _next_larger(self, bucket: int, otherwise: float) -> float:
+        known = (one for one in self._seconds[bucket + 1 :] if one is not None)
+        return next(known, otherwise)
 
     def learn(self, rows: int, seconds: float) -> None:
         """Take in that a call of *rows* rows took *seconds*."""
@@ -43,14 +54,24 @@ class Cost:
     def time(self, rows: int, call: Callable[[], T]) -> T:
         """Make *call*, which answers *rows* rows, and take in what it took.
 
-        Processor time of this thread, so that a busy machine does not make a model slow;
-        but for a call so long that it must not happen on the event loop again.
+        Processor time of this thread, so that a busy machine does not make a model slow,
+        and what it waits every time: for a device, a network, threads of its own. But all
+        of a call so long that it must not happen on the event loop again.
         """
         start, worked = time.perf_counter(), time.thread_time()
         result = call()
         worked, seconds = time.thread_time() - worked, time.perf_counter() - start
-        self.learn(rows, seconds if seconds > WAITING_SECONDS else worked)
+        waited = self._own_wait(rows, max(0.0, seconds - worked))
+        self.learn(rows, seconds if seconds > WAITING_SECONDS else worked + waited)
         return result
+
+    def _own_wait(self, rows: int, waited: float) -> float:
+        """Return what a call of *rows* rows waits by itself, now that one *waited*."""
+        bucket = self._bucket(rows)
+        known = self._waits[bucket]
+        share = SHARE_OF_LONGER_WAIT if waited > known else SHARE_OF_SHORTER_WAIT
+        self._waits[bucket] = known + share * (waited - known)
+        return self._waits[bucket]
 
     @staticmethod
     def _bucket(rows: int) -> int:

@@ -1,88 +1,31 @@
 """Adaptive batching without waiting: dispatch at once when idle, batch what queued up while busy."""
 
 import asyncio
-import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-from ekiben.errors import (
-    BatchShapeMismatch,
-    ClientGone,
-    DeadlineExceeded,
-    Overloaded,
-)
+from ekiben.errors import ClientGone, DeadlineExceeded, Overloaded
 from ekiben.schemas.base import Row
 from ekiben.serving import metrics
-from ekiben.serving.cost import Cost
+from ekiben.serving.admission import Admission
+from ekiben.serving.batch import Isolation, Observe, Outcome, unobserved
+from ekiben.serving.fair_queue import FairQueue
+from ekiben.serving.jobs import Answer, Job, Model, Piece, never
+from ekiben.serving.pace import Limits, Pace
+from ekiben.serving.tally import Tally
 
-log = logging.getLogger(__name__)
+__all__ = ["Answer", "Dispatcher", "Limits", "Model", "never"]
 
 INLINE_SECONDS = 0.002
 """A model call that is expected to take longer leaves the event loop."""
-
-Fields = dict[str, Any]
-
-
-class Model(Protocol):
-    """What answers a batch: the predictor of one version."""
-
-    @property
-    def tag(self) -> str:
-        """The exact tag, name:version."""
-
-    @property
-    def cost(self) -> Cost:
-        """What its calls take."""
-
-    def predict(self, rows: Sequence[Row]) -> list[Fields]:
-        """Answer *rows*, one entry a row, in order."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The fields of each row's prediction, and the version that made them."""
-
-    tag: str
-    fields: list[Fields]
-
-
-Outcome = list[Fields] | Exception
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One request's rows on their way to the model; times are of the event loop."""
-
-    rows: Sequence[Row]
-    since: float
-    future: asyncio.Future[Answer]
-    gone: Callable[[], bool]
-    timer: asyncio.TimerHandle | None = field(default=None)
-
-
-Observe = Callable[[str, list[Job], list[Outcome], float], None]
-"""Takes what came of one call: the version's tag, its jobs, their outcomes, the seconds."""
-
-
-def unobserved(*_: object) -> None:
-    """Take no notice of a call."""
-
-
-def never() -> bool:
-    """Say that the client is still there: for callers inside the process."""
-    return False
 
 
 class Dispatcher:
     """The queue of one use case in one worker. Not thread-safe: lives on the event loop.
 
     *model* gives the version that answers the next batch, so a swap falls between
-    two batches. At most *queue_rows* rows wait; a batch takes at most *batch_rows*
-    unless a single request brings more.
+    two batches. *admission* is shared by all dispatchers of the worker.
     """
 
     def __init__(
@@ -90,29 +33,75 @@ class Dispatcher:
         use_case: str,
         model: Callable[[], Model],
         executor: Executor,
-        *,
-        queue_rows: int,
-        batch_rows: int,
+        admission: Admission,
+        limits: Limits,
         observe: Observe = unobserved,
     ) -> None:
         self._model = model
-        self._cost = Cost()
-        self._executor = executor
         self._observe = observe
-        self._queue_rows = queue_rows
-        self._batch_rows = batch_rows
-        self._queue: deque[Job] = deque()
-        self._waiting = 0
+        self._executor = executor
+        self._admission = admission
+        self._pace = Pace(limits)
+        self._queue = FairQueue()
+        self._rows = 0
+        self._jobs = 0
         self._busy = False
+        self._settled_at = 0.0
+        self._tally = Tally(use_case, lambda: (self._queue.rows, self._rows))
         self._batch_size = metrics.batch_rows.labels(use_case)
         self._queue_time = metrics.queue_seconds.labels(use_case)
         self._model_time = metrics.model_seconds.labels(use_case)
-        self._failed = metrics.failed_batches.labels(use_case)
-        self._mismatched = metrics.batch_shape_mismatches.labels(use_case)
-        self._late = metrics.dropped_requests.labels(use_case, "deadline")
-        self._left = metrics.dropped_requests.labels(use_case, "client_gone")
-        self._refused = metrics.dropped_requests.labels(use_case, "overloaded")
-        self._queued = metrics.queued_rows.labels(use_case)
+        self._isolation = Isolation(
+            metrics.failed_batches.labels(use_case),
+            metrics.batch_shape_mismatches.labels(use_case),
+        )
+        admission.drains.append(self.drain)
+
+    def drain(self) -> float:
+        """Return the seconds until what is in flight should be answered."""
+        return self._pace.seconds(self._rows, self._jobs) if self._rows else 0.0
+
+    def check(self, rows: int, *, seconds: float, caller: str = "") -> None:
+        """Refuse *rows* that could not be answered in time; `submit` asks it too.
+
+        The edge asks before it reads a body, so that a refusal costs little.
+
+        Raises:
+            Overloaded: the worker holds too many rows, or too much work is in flight.
+            DeadlineExceeded: what is in flight takes longer than *seconds*.
+        """
+        if (
+            self._rows + rows <= self._pace.calm_rows
+            and self._admission.rows + rows <= self._admission.calm_rows
+            and seconds >= self._pace.allowed
+        ):
+            return
+        if not self._admission.has_room(caller, rows):
+            raise self._overloaded()
+        # With nothing in flight all are let in: the expectation may be wrong, and
+        # only a call can correct it.
+        if not self._rows:
+            return
+        expected = self._expected(rows, caller)
+        if expected > self._pace.allowed:
+            raise self._overloaded()
+        if expected > seconds:
+            self._tally.drop("deadline")
+            raise DeadlineExceeded(retry_after=self.drain())
+
+    def _overloaded(self) -> Overloaded:
+        self._tally.drop("overloaded")
+        return Overloaded(retry_after=self._admission.drain())
+
+    def _expected(self, rows: int, caller: str) -> float:
+        """Return the seconds until *rows* of *caller* would be answered, given its turns."""
+        queue = self._queue
+        own = queue.rows_of(caller)
+        callers = queue.callers + (own == 0)
+        turns = self._rows - queue.rows + (own + rows) * callers
+        ahead = min(self._rows + rows, turns)
+        jobs = (self._jobs + 1) * ahead / (self._rows + rows)
+        return self._pace.seconds(ahead, jobs)
 
     async def submit(
         self,
@@ -120,144 +109,170 @@ class Dispatcher:
         *,
         seconds: float,
         gone: Callable[[], bool] = never,
+        caller: str = "",
     ) -> Answer:
         """Answer *rows* within *seconds*; *gone* tells whether the client has left.
 
+        Callers take turns by rows, so that nobody's flood keeps another waiting.
+
         Raises:
-            Overloaded: the queue is full.
-            DeadlineExceeded: *seconds* passed; rows still queued never reach the model.
+            Overloaded: the worker holds too many rows, or too much work is in flight.
+            DeadlineExceeded: *seconds* passed, or surely will; rows still queued never
+                reach the model.
             ClientGone: the client had left when its turn came.
             NotReady: there is no model.
             BatchShapeMismatch: the model answered another number of rows.
             Exception: what the model raised on these rows.
         """
-        if self._waiting + len(rows) > self._queue_rows:
-            self._refused.inc()
-            raise Overloaded(retry_after=self._cost.expected(self._waiting))
+        self.check(len(rows), seconds=seconds, caller=caller)
         loop = asyncio.get_running_loop()
-        job = Job(rows, loop.time(), loop.create_future(), gone)
+        job = Job(rows, loop.time(), loop.create_future(), gone, caller)
         job.timer = loop.call_later(seconds, self._expire, job)
-        self._queue.append(job)
-        self._waiting += len(rows)
+        self._enter(job)
         if not self._busy:
             # One turn of the event loop: all requests that are readable now join.
             self._busy = True
             loop.call_soon(self._dispatch)
         try:
             return await job.future
+        except asyncio.CancelledError:
+            self._cancelled(job)
+            raise
         finally:
             job.timer.cancel()
 
+    def _enter(self, job: Job) -> None:
+        count = len(job.rows)
+        self._admission.enter(job.caller, count)
+        self._rows += count
+        self._jobs += 1
+        self._tally.admit()
+        self._queue.push(job)
+
+    def _leave(self, job: Job) -> None:
+        """Forget *job*, whose future is done and whose rows no call has."""
+        count = len(job.rows)
+        self._admission.leave(job.caller, count)
+        self._rows -= count
+        self._jobs -= 1
+
     def _expire(self, job: Job) -> None:
         if not job.future.done():
-            self._late.inc()
-            job.future.set_exception(DeadlineExceeded())
+            self._tally.drop("deadline")
+            self._fail(job, DeadlineExceeded())
+
+    def _cancelled(self, job: Job) -> None:
+        """Forget *job*, whose caller inside the process no longer waits for it."""
+        if job.future.cancelled():
+            self._tally.refuse(ClientGone())
+            if not job.running:
+                self._leave(job)
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        """End *job* with *error*; rows that a call has count until it is done with them."""
+        job.future.set_exception(error)
+        self._tally.refuse(error)
+        if not job.running:
+            self._leave(job)
 
     def _dispatch(self) -> None:
-        jobs = self._take()
-        self._queued.set(self._waiting)
-        if not jobs:
-            self._again()
-            return
         try:
             model = self._model()
         except Exception as error:
-            self._settle(jobs, [error] * len(jobs), "")
+            self._refuse_all(error)
+            return
+        if self._pace.cost is not model.cost:
+            self._pace.know(model.cost)
+        room = self._pace.room(model.cost, self._queue.rows)
+        pieces = [piece for piece in self._queue.take(room) if self._stays(piece.job)]
+        if not pieces:
             self._again()
             return
-        self._queue_time.observe(asyncio.get_running_loop().time() - jobs[0].since)
-        count = sum(len(job.rows) for job in jobs)
-        self._batch_size.observe(count)
-        self._cost = model.cost
-        if model.cost.expected(count) <= INLINE_SECONDS:
-            self._settle(jobs, self._run(model, jobs, count), model.tag)
-            self._again()
-        else:
-            asyncio.get_running_loop().create_task(self._run_apart(model, jobs, count))
-
-    async def _run_apart(self, model: Model, jobs: list[Job], count: int) -> None:
         loop = asyncio.get_running_loop()
-        outcomes: list[Outcome]
-        try:
-            outcomes = await loop.run_in_executor(
-                self._executor, self._run, model, jobs, count
-            )
-        except Exception as error:
-            outcomes = [error] * len(jobs)
-        self._settle(jobs, outcomes, model.tag)
+        self._queue_time.observe(loop.time() - pieces[0].job.since)
+        count = sum(piece.stop - piece.start for piece in pieces)
+        self._batch_size.observe(count)
+        if model.cost.expected(count) <= INLINE_SECONDS:
+            self._settle(pieces, self._run(model, pieces, count), model, count)
+        else:
+            self._run_apart(model, pieces, count)
+
+    def _stays(self, job: Job) -> bool:
+        """Whether the client of *job* is still there; asked just before its call."""
+        if job.future.done():
+            return False  # an earlier piece of it has found out
+        if job.gone():
+            self._tally.drop("client_gone")
+            self._fail(job, ClientGone())
+            return False
+        return True
+
+    def _refuse_all(self, error: Exception) -> None:
+        """Fail all that wait: there is no model."""
+        while self._queue:
+            for piece in self._queue.take(max(1, self._queue.rows)):
+                if not piece.job.future.done():
+                    self._fail(piece.job, error)
         self._again()
+
+    def _run_apart(self, model: Model, pieces: list[Piece], count: int) -> None:
+        for piece in pieces:
+            piece.job.running = True
+        self._pace.know(model.cost)
+        loop = asyncio.get_running_loop()
+        call = loop.run_in_executor(self._executor, self._run, model, pieces, count)
+
+        def done(call: asyncio.Future[list[Outcome]]) -> None:
+            error = call.exception()
+            if isinstance(error, Exception):
+                self._settle(pieces, [error] * len(pieces), model, count)
+            else:
+                self._settle(pieces, call.result(), model, count)
+
+        call.add_done_callback(done)
+
+    def _run(self, model: Model, pieces: list[Piece], count: int) -> list[Outcome]:
+        start = time.perf_counter()
+        outcomes = model.cost.time(
+            count, lambda: self._isolation.answer_each(model, pieces)
+        )
+        seconds = time.perf_counter() - start
+        self._model_time.observe(seconds)
+        self._observe(model.tag, pieces, outcomes, seconds)
+        return outcomes
+
+    def _settle(
+        self, pieces: list[Piece], outcomes: list[Outcome], model: Model, count: int
+    ) -> None:
+        if self._queue:
+            # Only with others waiting does the time between two calls say what a call takes.
+            now = asyncio.get_running_loop().time()
+            start = max(self._settled_at, pieces[0].job.since)
+            self._pace.learn(model.cost, count, len(pieces), now - start)
+            self._settled_at = now
+        for piece, outcome in zip(pieces, outcomes, strict=True):
+            self._give(piece.job, outcome, model)
+        self._again()
+
+    def _give(self, job: Job, outcome: Outcome, model: Model) -> None:
+        was_running, job.running = job.running, False
+        if job.future.done():
+            if was_running:
+                self._leave(job)
+            return
+        if isinstance(outcome, Exception):
+            self._fail(job, outcome)
+            return
+        fields = outcome
+        if len(fields) < len(job.rows):
+            fields = job.fields = [*(job.fields or ()), *outcome]
+            job.model = job.model or model
+        if len(fields) == len(job.rows):
+            job.future.set_result(Answer((job.model or model).tag, fields))
+            self._tally.answered += 1
+            self._leave(job)
 
     def _again(self) -> None:
         self._busy = bool(self._queue)
         if self._busy:
             asyncio.get_running_loop().call_soon(self._dispatch)
-
-    def _take(self) -> list[Job]:
-        """Take the next batch off the queue, without late requests and absent clients."""
-        jobs: list[Job] = []
-        count = 0
-        while self._queue:
-            job = self._queue[0]
-            if jobs and count + len(job.rows) > self._batch_rows:
-                break
-            self._queue.popleft()
-            self._waiting -= len(job.rows)
-            if job.future.done():
-                continue
-            if job.gone():
-                self._left.inc()
-                job.future.set_exception(ClientGone())
-                continue
-            jobs.append(job)
-            count += len(job.rows)
-        return jobs
-
-    def _run(self, model: Model, jobs: list[Job], count: int) -> list[Outcome]:
-        start = time.perf_counter()
-        outcomes = model.cost.time(count, lambda: self._answer(model, jobs))
-        seconds = time.perf_counter() - start
-        self._model_time.observe(seconds)
-        self._observe(model.tag, jobs, outcomes, seconds)
-        return outcomes
-
-    def _answer(self, model: Model, jobs: list[Job]) -> list[Outcome]:
-        """Answer all *jobs* in one call; halve a call that fails, so only the guilty one fails."""
-        rows = [row for job in jobs for row in job.rows]
-        try:
-            fields = model.predict(rows)
-            if len(fields) != len(rows):
-                raise BatchShapeMismatch(
-                    f"asked {len(rows)} rows, got {len(fields)} answers"
-                )
-        except BatchShapeMismatch as error:
-            self._mismatched.inc()
-            return [error] * len(jobs)
-        except Exception as error:
-            self._failed.inc()
-            if len(jobs) == 1:
-                return [error]
-            half = len(jobs) // 2
-            return [
-                *self._answer(model, jobs[:half]),
-                *self._answer(model, jobs[half:]),
-            ]
-        return _shares(jobs, fields)
-
-    @staticmethod
-    def _settle(jobs: list[Job], outcomes: list[Outcome], tag: str) -> None:
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if job.future.done():
-                continue
-            if isinstance(outcome, Exception):
-                job.future.set_exception(outcome)
-            else:
-                job.future.set_result(Answer(tag, outcome))
-
-
-def _shares(jobs: list[Job], fields: list[Fields]) -> list[Outcome]:
-    shares: list[Outcome] = []
-    start = 0
-    for job in jobs:
-        shares.append(fields[start : start + len(job.rows)])
-        start += len(job.rows)
-    return shares

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from ekiben.errors import ClientGone, EkibenError
 from ekiben.schemas.problem import FieldError
 from ekiben.serving import metrics
-from ekiben.serving.access_checks import AccessChecks
+from ekiben.serving.access_checks import AccessChecks, caller_of
 from ekiben.serving.edge import (
     App,
     Disconnected,
@@ -122,10 +122,11 @@ class Guard:
         try:
             self._access.admit_predict(scope, headers, route.use_case)
             head, content = await route.answer(
-                scope, headers, identity.encode(), receive
+                scope, headers, identity.encode(), receive, caller_of(scope).id
             )
         except (ClientGone, Disconnected):
             metrics.requests.labels(route.use_case, "499", "client_gone").inc()
+            log.info("client_gone", extra={"request_id": identity})
         except Refused as error:
             await self._refuse(send, route.use_case, identity, error.code, error.detail)
         except InvalidRequest as error:

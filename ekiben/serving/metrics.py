@@ -49,6 +49,28 @@ dropped_requests = Counter(
     "Requests dropped before the model saw them.",
     ["use_case", "reason"],
 )
+rows_in_flight = Gauge(
+    "ekiben_rows_in_flight",
+    "Rows that wait for the model or are being computed; EKIBEN_ROWS_IN_FLIGHT bounds "
+    "their sum in each worker.",
+    ["use_case"],
+    multiprocess_mode="livesum",
+)
+admitted_requests = Counter(
+    "ekiben_admitted_requests",
+    "Requests whose rows were let in; when none is in flight, those answered and refused.",
+    ["use_case"],
+)
+answered_requests = Counter(
+    "ekiben_answered_requests",
+    "Admitted requests that the model answered.",
+    ["use_case"],
+)
+refused_requests = Counter(
+    "ekiben_refused_requests",
+    "Admitted requests that ended without an answer.",
+    ["use_case", "reason"],
+)
 swaps = Counter(
     "ekiben_swaps",
     "Versions taken up after a move of production: done or rejected.",

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from ekiben.errors import ClientGone
 from ekiben.schemas.base import MAX_ROWS, PredictRequest, Row
 from ekiben.serving import metrics
 from ekiben.serving.access_checks import charge_rows
@@ -45,6 +46,7 @@ class PredictRoute:
         settings = worker.settings
         self.use_case = use_case.name
         self._worker = worker
+        self._dispatcher = worker.dispatchers[use_case.name]
         self._bento = bento
         self._fast = settings.fast_route
         self._seconds = settings.deadline_ms / 1000
@@ -57,9 +59,14 @@ class PredictRoute:
         self._time = metrics.request_seconds.labels(self.use_case)
 
     async def answer(
-        self, scope: Scope, headers: Headers, request_id: bytes, receive: Receive
+        self,
+        scope: Scope,
+        headers: Headers,
+        request_id: bytes,
+        receive: Receive,
+        caller: str = "",
     ) -> tuple[Message, bytes]:
-        """Return the head and body of the 200 answer.
+        """Return the head and body of the 200 answer; *caller* is whose share is used.
 
         Raises:
             Refused, InvalidRequest: the request is not one that can be answered.
@@ -68,17 +75,21 @@ class PredictRoute:
         start = time.perf_counter()
         check_json(headers)
         seconds = seconds_allowed(headers, self._seconds)
+        # Before the body is read: an overloaded worker has no time to spare for it.
+        self._dispatcher.check(1, seconds=seconds, caller=caller)
         body = await read_body(receive, headers, self._body_bytes)
         rows = self.parse(body)
         charge_rows(scope, len(rows))
         gone = client_gone(receive)
         if self._fast:
             answer = await self._worker.predict(
-                self.use_case, rows, seconds=seconds, gone=gone
+                self.use_case, rows, seconds=seconds, gone=gone, caller=caller
             )
+            if gone():
+                raise ClientGone
             tag, content = answer.tag, orjson.dumps(answer.fields)
         else:
-            call = Call(seconds, gone)
+            call = Call(seconds, gone, caller)
             content = await self._through_bento(scope, body, receive, call)
             tag = call.tag
         self._rows.inc(len(rows))

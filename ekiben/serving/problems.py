@@ -178,6 +178,8 @@ def problem_of(exception: BaseException) -> tuple[str, str, dict[str, str]]:
             headers = {"Retry-After": str(_whole_seconds(exception.retry_after))}
         case DeadlineExceeded():
             code = "deadline_exceeded"
+            if exception.retry_after is not None:
+                headers = {"Retry-After": str(_whole_seconds(exception.retry_after))}
         case UnknownUseCase():
             code = "not_found"
         case _:

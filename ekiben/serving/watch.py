@@ -10,8 +10,9 @@ from itertools import chain
 from ekiben.errors import Conflict, EkibenError, NothingToRollBack
 from ekiben.schemas.base import Row
 from ekiben.serving import metrics
-from ekiben.serving.dispatcher import Job, Outcome
+from ekiben.serving.batch import Outcome
 from ekiben.serving.follower import Releases
+from ekiben.serving.jobs import Piece
 from ekiben.serving.roster import Choice, Loaded, Roster
 from ekiben.serving.trial import (
     SLOW_SECONDS,
@@ -81,7 +82,7 @@ class Watch:
         self,
         use_case: str,
         tag: str,
-        jobs: Sequence[Job],
+        pieces: Sequence[Piece],
         outcomes: Sequence[Outcome],
         seconds: float,
     ) -> None:
@@ -90,17 +91,17 @@ class Watch:
         if stand is None or stand.loaded.tag != tag:
             return
         failures = [
-            job.rows
-            for job, outcome in zip(jobs, outcomes, strict=True)
+            piece.rows
+            for piece, outcome in zip(pieces, outcomes, strict=True)
             if isinstance(outcome, Exception)
         ]
         if failures:
-            stand.outcomes.failed(len(jobs), failures)
+            stand.outcomes.failed(len(pieces), failures)
         elif seconds < SLOW_SECONDS:
-            stand.outcomes.called(len(jobs), seconds)
+            stand.outcomes.called(len(pieces), seconds)
         else:
-            rows = list(chain.from_iterable(job.rows for job in jobs))[:MOST_ROWS]
-            stand.outcomes.called(len(jobs), seconds, rows)
+            rows = list(chain.from_iterable(piece.rows for piece in pieces))[:MOST_ROWS]
+            stand.outcomes.called(len(pieces), seconds, rows)
 
     def look(self) -> None:
         """Judge every version that answers, once."""

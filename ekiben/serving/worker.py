@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from uuid_utils import uuid7
 
 from ekiben.schemas.base import Row
-from ekiben.serving.dispatcher import Answer, Dispatcher, never
+from ekiben.serving.admission import Admission
+from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, never
 from ekiben.serving.follower import Follower
 from ekiben.serving.model_threads import ModelThreads
 from ekiben.serving.roster import Roster
@@ -31,6 +32,7 @@ class Call:
 
     seconds: float
     gone: Callable[[], bool] = never
+    caller: str = ""
     tag: str = ""
     error: Exception | None = None
 
@@ -55,14 +57,16 @@ class Worker:
         self._loading = threading.Lock()
         self._loaded = False
         self.threads = ModelThreads(len(self.use_cases) or 1)
+        admission = Admission(self.settings.rows_in_flight)
+        limits = _limits(self.settings)
         self.dispatchers = {
             use_case.name: Dispatcher(
                 use_case.name,
                 partial(self.roster.predictor, use_case.name),
                 self.threads,
-                queue_rows=self.settings.queue_rows,
-                batch_rows=self.settings.batch_rows,
-                observe=partial(self.watch.observe, use_case.name),
+                admission,
+                limits,
+                partial(self.watch.observe, use_case.name),
             )
             for use_case in self.use_cases
         }
@@ -99,10 +103,11 @@ class Worker:
         *,
         seconds: float,
         gone: Callable[[], bool] = never,
+        caller: str = "",
     ) -> Answer:
         """Answer *rows* with ids and tag stamped; raises what `Dispatcher.submit` does."""
         answer = await self.dispatchers[use_case].submit(
-            rows, seconds=seconds, gone=gone
+            rows, seconds=seconds, gone=gone, caller=caller
         )
         tag = answer.tag
         for fields in answer.fields:
@@ -118,10 +123,23 @@ class Worker:
             await asyncio.to_thread(self.load)
         try:
             answer = await self.predict(
-                use_case, rows, seconds=call.seconds, gone=call.gone
+                use_case,
+                rows,
+                seconds=call.seconds,
+                gone=call.gone,
+                caller=call.caller,
             )
         except Exception as error:
             call.error = error
             raise
         call.tag = answer.tag
         return answer
+
+
+def _limits(settings: "Settings") -> Limits:
+    """Return what a dispatcher may take on; work past the deadline would be for nobody."""
+    return Limits(
+        queue_seconds=min(settings.queue_ms, settings.deadline_ms) / 1000,
+        batch_rows=settings.batch_rows,
+        batch_seconds=settings.batch_ms / 1000,
+    )

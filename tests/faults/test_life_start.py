@@ -57,7 +57,7 @@ def start(
 
 @contextmanager
 def a_wrong_setting(home: Path, port: int) -> Iterator[dict[str, str]]:
-    yield {"EKIBEN_QUEUE_ROWS": "many"}
+    yield {"EKIBEN_ROWS_IN_FLIGHT": "many"}
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def models_that_are_missing(home: Path, port: int) -> Iterator[dict[str, str]]:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        pytest.param(a_wrong_setting, "ekiben: EKIBEN_QUEUE_ROWS: ", id="setting"),
+        pytest.param(a_wrong_setting, "ekiben: EKIBEN_ROWS_IN_FLIGHT: ", id="setting"),
         pytest.param(
             a_use_case_that_is_not_there,
             "ekiben: EKIBEN_MODELS: no use case weather",

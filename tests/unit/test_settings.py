@@ -43,7 +43,7 @@ def test_values_are_read_from_their_names() -> None:
         ("EKIBEN_DEADLINE_MS", "0"),
         ("EKIBEN_FAST_ROUTE", "perhaps"),
         ("EKIBEN_RELEASES", "latest"),
-        ("EKIBEN_QUEUE_ROWS", "999"),
+        ("EKIBEN_ROWS_IN_FLIGHT", "999"),
         ("EKIBEN_LOG_LEVEL", "loud"),
         ("EKIBEN_DEADLINE", "5"),
     ],

@@ -40,3 +40,18 @@ def test_a_call_that_waits_long_is_expected_to_take_that_long() -> None:
 
     cost.time(1, lambda: time.sleep(0.06))
     assert cost.expected(1) > 0.01
+
+
+def test_a_call_that_always_waits_costs_its_wait_and_one_that_waited_once_does_not() -> (
+    None
+):
+    waits, once = Cost(), Cost()
+
+    for _ in range(40):
+        waits.time(1, lambda: time.sleep(0.005))
+    once.time(1, lambda: time.sleep(0.005))
+    for _ in range(10):
+        once.time(1, lambda: None)
+
+    assert waits.expected(1) > 0.002
+    assert once.expected(1) < 0.0005

@@ -14,7 +14,8 @@ from ekiben.errors import (
     NotReady,
     Overloaded,
 )
-from ekiben.serving.dispatcher import Answer, Dispatcher, Model
+from ekiben.serving.admission import Admission
+from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, Model
 from tests.fakes import Doubler, Wrong, numbers, run
 
 Make = Callable[..., Dispatcher]
@@ -26,18 +27,20 @@ def make() -> Iterator[Make]:
 
         def dispatcher(
             model: Model,
-            queue_rows: int = 1000,
+            rows_in_flight: int = 1000,
             batch_rows: int = 100,
             slow: bool = False,
+            queue_seconds: float = 1000.0,
+            batch_seconds: float = 1000.0,
         ) -> Dispatcher:
             if slow:
-                model.cost.learn(1, 1.0)
+                model.cost.learn(1, 0.01)
             return Dispatcher(
                 "test",
                 lambda: model,
                 executor,
-                queue_rows=queue_rows,
-                batch_rows=batch_rows,
+                Admission(rows_in_flight),
+                Limits(queue_seconds, batch_rows, batch_seconds),
             )
 
         yield dispatcher
@@ -188,7 +191,7 @@ def test_rows_of_a_client_that_left_never_reach_the_model(make: Make) -> None:
 
 def test_a_full_queue_refuses_and_then_recovers(make: Make) -> None:
     model = Doubler(seconds=0.05)
-    dispatcher = make(model, queue_rows=10, slow=True)
+    dispatcher = make(model, rows_in_flight=16, slow=True)
 
     async def clients() -> list[Any]:
         first = asyncio.create_task(dispatcher.submit(numbers(1), seconds=5))
@@ -203,7 +206,7 @@ def test_a_full_queue_refuses_and_then_recovers(make: Make) -> None:
     *outcomes, after = run(clients())
 
     refused = [o for o in outcomes if isinstance(o, Overloaded)]
-    assert len(refused) == 3
+    assert len(refused) == 2
     assert all(one.retry_after > 0 for one in refused)
     assert doubles(after) == [18]
 
@@ -215,7 +218,9 @@ def test_without_a_model_every_request_is_told_so_and_the_queue_goes_on(
         raise NotReady("test", "no version is promoted yet")
 
     with ThreadPoolExecutor(1) as executor:
-        dispatcher = Dispatcher("test", no_model, executor, queue_rows=10, batch_rows=1)
+        dispatcher = Dispatcher(
+            "test", no_model, executor, Admission(10), Limits(1, 1, 1)
+        )
 
         async def clients() -> list[Any]:
             return await asyncio.gather(
@@ -230,7 +235,7 @@ def test_a_swap_falls_between_two_batches() -> None:
     current = [Doubler(tag="double:1")]
     with ThreadPoolExecutor(1) as executor:
         dispatcher = Dispatcher(
-            "test", lambda: current[0], executor, queue_rows=100, batch_rows=2
+            "test", lambda: current[0], executor, Admission(100), Limits(1, 2, 1)
         )
 
         async def clients() -> list[str]:
@@ -240,3 +245,65 @@ def test_a_swap_falls_between_two_batches() -> None:
             return [before.tag, after.tag]
 
         assert run(clients()) == ["double:1", "double:2"]
+
+
+def test_a_callers_flood_is_refused_before_anothers_single_request_waits(
+    make: Make,
+) -> None:
+    model = Doubler(seconds=0.01)
+    dispatcher = make(model, slow=True, batch_rows=1, queue_seconds=0.2)
+
+    async def clients() -> tuple[list[Any], float]:
+        # What the model costs is known from its first call on.
+        await dispatcher.submit(numbers(0), seconds=5)
+        flood = [
+            asyncio.create_task(
+                dispatcher.submit(numbers(n), seconds=5, caller="flood")
+            )
+            for n in range(200)
+        ]
+        await asyncio.sleep(0.02)
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        await dispatcher.submit(numbers(1), seconds=5, caller="other")
+        waited = loop.time() - asked
+        return await asyncio.gather(*flood, return_exceptions=True), waited
+
+    outcomes, waited = run(clients())
+
+    refused = [one for one in outcomes if isinstance(one, Overloaded)]
+    answered = [one for one in outcomes if isinstance(one, Answer)]
+    assert len(refused) > 100
+    assert len(refused) + len(answered) == 200
+    assert waited < 2
+
+
+def test_all_pieces_of_a_long_request_are_answered_by_the_version_that_began_it() -> (
+    None
+):
+    old, new = Doubler(tag="double:1"), Doubler(tag="double:2")
+    for model in (old, new):
+        model.cost.learn(100, 0.1)
+        model.cost.learn(1, 0.001)
+    versions = iter([old])
+    with ThreadPoolExecutor(1) as executor:
+        dispatcher = Dispatcher(
+            "test",
+            lambda: next(versions, new),
+            executor,
+            Admission(5000),
+            Limits(10, 100, 0.05),
+        )
+
+        async def clients() -> tuple[Answer, Answer]:
+            return await asyncio.gather(
+                dispatcher.submit(numbers(*range(500)), seconds=5),
+                dispatcher.submit(numbers(7), seconds=5),
+            )
+
+        long, short = run(clients())
+
+    assert doubles(long) == [2 * n for n in range(500)]
+    assert long.tag == "double:1"
+    assert doubles(short) == [14]
+    assert len(old.calls) > 1

@@ -13,7 +13,8 @@ import pytest
 from ekiben.errors import Conflict, EkibenError, StoreUnavailable
 from ekiben.registry.store import Store
 from ekiben.schemas.base import Row
-from ekiben.serving.dispatcher import Dispatcher
+from ekiben.serving.admission import Admission
+from ekiben.serving.dispatcher import Dispatcher, Limits
 from ekiben.serving.roster import Choice, Roster
 from ekiben.serving.trial import Allowed
 from ekiben.serving.watch import GOLDEN_AFTERWARDS, GOLDEN_ON_TRIAL, Watch
@@ -68,9 +69,9 @@ class Desk:
                 "iris",
                 lambda: self.roster.predictor("iris"),
                 executor,
-                queue_rows=1000,
-                batch_rows=100,
-                observe=lambda *call: self.watch.observe("iris", *call),
+                Admission(1000),
+                Limits(queue_seconds=1000, batch_rows=100, batch_seconds=1000),
+                lambda *call: self.watch.observe("iris", *call),
             )
 
             async def client() -> list[Any]:

@@ -1,0 +1,80 @@
+"""What waits for a model: requests, the pieces that a batch takes of them, what came of each."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from ekiben.schemas.base import Row
+from ekiben.serving.cost import Cost
+
+Fields = dict[str, Any]
+
+
+class Model(Protocol):
+    """What answers a batch: the predictor of one version."""
+
+    @property
+    def tag(self) -> str:
+        """The exact tag, name:version."""
+
+    @property
+    def cost(self) -> Cost:
+        """What its calls take."""
+
+    def predict(self, rows: Sequence[Row]) -> list[Fields]:
+        """Answer *rows*, one entry a row, in order."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The fields of each row's prediction, and the version that made them."""
+
+    tag: str
+    fields: list[Fields]
+
+
+def never() -> bool:
+    """Say that the client is still there: for callers inside the process."""
+    return False
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request's rows on their way to the model; *since* is of the event loop's clock.
+
+    *running* says that a model call in a thread has some of them.
+    *taken* rows were handed to *model*, and *fields* are the answers so far: a long
+    request goes in pieces, all of them to the version that got the first.
+    """
+
+    rows: Sequence[Row]
+    since: float
+    future: asyncio.Future[Answer]
+    gone: Callable[[], bool] = never
+    caller: str = ""
+    timer: asyncio.TimerHandle | None = None
+    running: bool = False
+    taken: int = 0
+    model: Model | None = None
+    fields: list[Fields] | None = None
+
+    @property
+    def left(self) -> int:
+        """The rows that no model call has taken yet."""
+        return len(self.rows) - self.taken
+
+
+class Piece(NamedTuple):
+    """The rows from *start* to *stop* of one job."""
+
+    job: Job
+    start: int
+    stop: int
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows themselves."""
+        rows = self.job.rows
+        whole = self.stop - self.start == len(rows)
+        return rows if whole else rows[self.start : self.stop]

@@ -1,0 +1,183 @@
+"""C-23, C-24, C-25, C-27: what cannot be answered in time is refused at once, and nothing else suffers."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.raw_client import (
+    OpenLoop,
+    Reply,
+    StubServer,
+    closed_loop,
+    connect,
+    flower,
+    p99,
+    request_bytes,
+    stub_server,
+)
+
+pytestmark = pytest.mark.server
+
+ONE = request_bytes([flower(1.0)])
+ROW_MS = 10.0
+"""Makes the model, not the load's own client, what limits the server."""
+TIMES = 10
+
+
+@pytest.fixture
+def costly(tmp_path: Path) -> Iterator[StubServer]:
+    with stub_server(tmp_path, row_ms=ROW_MS, settings={"queue_ms": 500}) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        pytest.param(6, id="6-seconds"),
+        pytest.param(60, id="60-seconds", marks=pytest.mark.slow),
+    ],
+)
+def test_c23_ten_times_the_capacity_is_refused_fast_and_the_rest_answered(
+    costly: StubServer, seconds: int
+) -> None:
+    async def scenario() -> tuple[list[Reply], OpenLoop, list[Reply], float]:
+        worked.append(costly.cpu_seconds())
+        before = await closed_loop(costly.port, ONE, 4, 3)
+        worked.append(costly.cpu_seconds())
+        flood = OpenLoop(costly.port, ONE)
+        rate = TIMES * len(before) / 3
+        flooding = asyncio.create_task(flood.run(rate, seconds))
+        await asyncio.sleep(seconds / 2)
+        held = await asyncio.to_thread(costly.metric, "ekiben_rows_in_flight")
+        await flooding
+        worked.append(costly.cpu_seconds())
+        await asyncio.sleep(2)
+        after = await closed_loop(costly.port, ONE, 4, 3)
+        return before, flood, after, held
+
+    worked: list[float] = []
+    before, flood, after, held = asyncio.run(scenario())
+
+    answered = [one for one in flood.replies if one.status == 200]
+    refused = [one for one in flood.replies if one.status != 200]
+    capacity, goodput = len(before) / 3, len(answered) / seconds
+    slow = sorted(one.seconds for one in refused)
+    print(  # noqa: T201
+        f"capacity {capacity:.0f}/s, offered {len(flood.replies) / seconds:.0f}/s, "
+        f"goodput {goodput:.0f}/s, refusals p50 {slow[len(slow) // 2] * 1000:.1f} ms "
+        f"p99 {p99(refused) * 1000:.1f} ms, answers p99 {p99(answered) * 1000:.0f} ms, "
+        f"p99 before {p99(before) * 1000:.0f} ms, after {p99(after) * 1000:.0f} ms, "
+        f"{held:.0f} rows in flight"
+    )
+    assert {one.status for one in refused} == {503}
+    assert all(1 <= int(one.headers["retry-after"]) <= 5 for one in refused)
+    assert p99(refused) < 0.1
+    # Per second of the server's processor time: others on this machine take from both.
+    steady = len(before) / (worked[1] - worked[0])
+    assert len(answered) / (worked[2] - worked[1]) >= 0.8 * steady
+    assert 0 < held <= 2 * 500 / ROW_MS
+    assert p99(answered) < 3
+    assert {one.status for one in after} == {200}
+    assert p99(after) <= 2 * p99(before) + 0.1
+    check_nothing_is_lost(costly)
+
+
+def check_nothing_is_lost(server: StubServer) -> None:
+    """Check the fourth oracle: admitted = answered + refused, once nothing is in flight."""
+    time.sleep(0.3)
+    assert server.metric("ekiben_rows_in_flight") == 0
+    admitted = server.metric("ekiben_admitted_requests_total")
+    ended = server.metric("ekiben_answered_requests_total") + server.metric(
+        "ekiben_refused_requests_total"
+    )
+    assert admitted == ended > 0
+
+
+def test_c24_a_deadline_that_the_queue_outlasts_is_told_before_the_model_runs(
+    tmp_path: Path,
+) -> None:
+    with stub_server(tmp_path, call_ms=600) as server:
+
+        async def scenario() -> tuple[Reply, list[Reply]]:
+            async with connect(server.port) as first, connect(server.port) as second:
+                busy = asyncio.create_task(first.ask(ONE))
+                await asyncio.sleep(0.2)
+                late = request_bytes([flower(2.0)], X_Deadline_Ms="50")
+                told = [await second.ask(late) for _ in range(5)]
+                return await busy, told
+
+        answered, told = asyncio.run(scenario())
+
+        assert answered.status == 200
+        assert {one.status for one in told} == {504}
+        assert {one.body["code"] for one in told} == {"deadline_exceeded"}
+        assert max(one.seconds for one in told) < 0.3
+        assert server.metric("ekiben_batch_rows_count") == 1
+        check_nothing_is_lost(server)
+
+
+def test_c25_calls_that_outlast_their_deadline_leave_no_thread_and_no_work_behind(
+    tmp_path: Path,
+) -> None:
+    with stub_server(tmp_path, call_ms=500) as server:
+
+        async def scenario() -> tuple[int, list[Reply], int, float, Reply]:
+            async with connect(server.port) as connection:
+                await connection.ask(ONE)
+                threads, worked = server.threads(), server.cpu_seconds()
+                late = request_bytes([flower(2.0)], X_Deadline_Ms="100")
+                told = await asyncio.gather(
+                    *(ask(server.port, late) for _ in range(20))
+                )
+                # The next answer comes after all work that was left behind.
+                after = await connection.ask(ONE)
+                await asyncio.sleep(0.5)
+                worked = server.cpu_seconds() - worked
+                return threads, told, server.threads(), worked, after
+
+        threads, told, left, worked, after = asyncio.run(scenario())
+
+        assert {one.status for one in told} == {504}
+        assert left <= threads + 1
+        # One call was under way when the deadlines passed, one answers the last request.
+        assert worked < 3 * 0.5
+        assert after.status == 200
+        check_nothing_is_lost(server)
+
+
+async def ask(port: int, request: bytes) -> Reply:
+    async with connect(port) as connection:
+        return await connection.ask(request)
+
+
+def test_c27_singles_beside_requests_of_a_thousand_rows_wait_little(
+    tmp_path: Path,
+) -> None:
+    many = [flower(1 + number % 1000 / 50) for number in range(1000)]
+    large = request_bytes(many)
+
+    async def mixed(server: StubServer) -> tuple[list[Reply], list[Reply], list[Reply]]:
+        alone = await closed_loop(server.port, ONE, 8, 3)
+        singles, thousands = await asyncio.gather(
+            closed_loop(server.port, ONE, 8, 3), closed_loop(server.port, large, 2, 3)
+        )
+        return alone, singles, thousands
+
+    def measured(home: Path, **settings: float) -> tuple[float, float]:
+        with stub_server(home, call_ms=2, row_ms=0.02, settings=settings) as server:
+            alone, singles, thousands = asyncio.run(mixed(server))
+        assert {one.status for one in (*singles, *thousands)} == {200}
+        for one in thousands:
+            assert [p["echo"] for p in one.body] == [r["sepal_length"] for r in many]
+        print(  # noqa: T201
+            f"{settings} singles' p99 alone {p99(alone) * 1000:.1f} ms, beside 1,000-row "
+            f"requests {p99(singles) * 1000:.1f} ms; {len(thousands)} of those"
+        )
+        return p99(alone), p99(singles)
+
+    alone, beside = measured(tmp_path)
+
+    assert beside <= 3 * alone + 0.005
