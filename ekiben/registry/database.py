@@ -94,10 +94,13 @@ class LedgerDatabase:
         with self._available(), self._reads.connect() as connection:
             return int(connection.scalar(sa.select(HEAD.c.sequence)) or 0)
 
-    def events_after(self, sequence: int) -> list[Event]:
-        """Return the events after *sequence*, oldest first, as they stand: not verified."""
+    def news(self, sequence: int) -> tuple[list[Event], Head]:
+        """Return the events after *sequence*, oldest first, as they stand: not verified;
+        and where the chain ends.
+        """
         with self._available(), self._reads.connect() as connection:
-            return list(_events(connection, EVENTS.c.sequence > sequence))
+            condition = EVENTS.c.sequence > sequence
+            return list(_events(connection, condition)), _head(connection)
 
     def ledger(self) -> Ledger:
         """Return all events as they stand: not verified."""

@@ -100,8 +100,10 @@ def test_what_was_appended_is_read_back_the_same(database: LedgerDatabase) -> No
 def test_a_follower_reads_only_what_is_new(database: LedgerDatabase) -> None:
     promoted(database, "iris:a", "spam:a", "iris:b")
 
-    assert [one.to_tag for one in database.events_after(1)] == ["spam:a", "iris:b"]
-    assert database.events_after(3) == []
+    events, head = database.news(1)
+    assert [one.to_tag for one in events] == ["spam:a", "iris:b"]
+    assert (head.sequence, head.hash) == (3, events[-1].hash)
+    assert database.news(3) == ([], head)
 
 
 def test_a_transition_that_raises_leaves_nothing(database: LedgerDatabase) -> None:
