@@ -93,9 +93,10 @@ class IrisHome:
 def refused(done: "subprocess.CompletedProcess[str]", told: str) -> None:
     """Check that a command refused in one line that says *told*."""
     assert done.returncode == 1, done
-    (line,) = done.stderr.strip().splitlines()
-    assert line.startswith("ekiben: ")
-    assert told in line
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("ekiben: "), lines
+    assert told in lines[0], lines
 
 
 class Traffic:

@@ -45,12 +45,14 @@ def test_c44_a_promotion_that_is_killed_is_whole_or_never_was(
     assert home.run("promote", "iris", home.second).returncode == 0
     whole = time.monotonic() - started
     killed = done = 0
-    for _ in range(kills):
+    for number in range(kills):
         events, production = standing(home)
         other = home.first if production.tag == home.second else home.second
         process = home.start("promote", "iris", other)
         try:
-            process.communicate(timeout=chance.uniform(0.3, 1.05) * whole)
+            # Every other one falls around the end, where the event is written.
+            early = 0.1 if number % 2 else 0.8
+            process.communicate(timeout=chance.uniform(early, 1.1) * whole)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
@@ -59,6 +61,8 @@ def test_c44_a_promotion_that_is_killed_is_whole_or_never_was(
         after, now = standing(home)
         moved = now.tag == other
         done += moved
+        # How long a promotion takes depends on what else the machine does.
+        whole *= 0.97 if moved else 1.05
         assert moved or now == production
         assert after == events + moved
         assert moved or process.returncode != 0
