@@ -261,7 +261,7 @@ assert timedelta() < LEAD < timedelta(seconds=1), "live_at counts whole seconds"
 
 
 def run(machine: type[Releases], runs: int, steps: int) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine, settings=settings(max_examples=runs, stateful_step_count=steps)
     )
 
