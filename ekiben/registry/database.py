@@ -16,6 +16,9 @@ from ekiben.registry.ledger import Ledger
 WAIT_SECONDS = 5.0
 """How long an operation waits for another writer or for PostgreSQL to answer."""
 
+MIGRATION_WAITS = 6
+"""How many times as long as any other operation a migration may take."""
+
 REVISION = "0001"
 """The newest of the migrations."""
 MIGRATION_LOCK = 0x656B6962656E
@@ -62,13 +65,16 @@ class LedgerDatabase:
             LedgerUnavailable: it cannot be reached, or a newer Ekiben made it.
         """
         engine = make_engine(url, wait)
-        with available(engine.dialect.name, wait):
-            try:
-                if _revision(engine) != REVISION:
+        try:
+            with available(engine.dialect.name, wait):
+                revision = _revision(engine)
+            if revision != REVISION:
+                # Several may come at once, each to wait for the one that migrates.
+                with available(engine.dialect.name, MIGRATION_WAITS * wait):
                     _migrate(engine)
-            except BaseException:
-                engine.dispose()
-                raise
+        except BaseException:
+            engine.dispose()
+            raise
         if engine.dialect.name == "sqlite":
             return cls(engine, engine.execution_options(write=True), wait)
         # Head and events are to be of one moment.

@@ -22,7 +22,7 @@ from tests.faults.iris_home import (
 )
 from tests.servers import serve
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
 
 OWN = ("models", "ekiben")
 """What of a home is ours; beside it BentoML keeps its metrics and its logs."""
