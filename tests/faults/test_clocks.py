@@ -20,7 +20,7 @@ from tests.faults.iris_home import QUICK, IrisHome, Traffic, tag_of, until
 from tests.servers import Server, serve
 from tests.tiny import promote_in
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
 
 STEPS = ("-1h", "+1h", "-1s", "+0 x1.1")
 OPERATORS = (timedelta(), timedelta(hours=-1), timedelta(hours=1))
@@ -133,7 +133,6 @@ def test_c58_a_clock_that_jumps_or_drifts_hangs_no_request_and_no_release(
     )
 
 
-@pytest.mark.slow
 def test_c58_a_monotonic_clock_that_runs_a_tenth_too_fast(
     home: IrisHome, library: Path, tmp_path: Path
 ) -> None:
