@@ -92,7 +92,8 @@ class StoreUnavailable(EkibenError):
 
 
 class LedgerUnavailable(EkibenError):
-    """The ledger cannot be reached, or stayed locked for too long; nothing was written."""
+    """The ledger cannot be reached, or stayed locked for too long; nothing was written
+    unless it says that this is unknown."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the ledger is unavailable: {reason}")

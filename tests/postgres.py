@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+import pytest
+
 from tests.servers import free_port
 
 SYSTEM_USER = "postgres"
@@ -79,6 +82,31 @@ class Postgres:
             self.process.wait()
         self.process = None
 
+    def move(self) -> None:
+        """Fail over: another server with the same data comes on the same port."""
+        self.stop(signal.SIGQUIT)
+        data, other = self.directory / "data", self.directory / "other"
+        subprocess.run(["cp", "-a", str(data), str(other)], check=True)
+        shutil.rmtree(data)
+        other.rename(data)
+        self.start()
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop every process of the server: it holds its connections and says nothing."""
+        assert self.process is not None
+        found = psutil.Process(self.process.pid)
+        everyone = [found, *found.children(recursive=True)]
+        for one in everyone:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.suspend()
+        try:
+            yield
+        finally:
+            for one in everyone:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.resume()
+
     def _answers(self) -> bool:
         ready = str(self.programs / "pg_isready")
         done = subprocess.run(
@@ -109,6 +137,17 @@ def postgres(programs: Path) -> Iterator[Postgres]:
             yield server
         finally:
             server.stop(signal.SIGQUIT)
+
+
+def programs_or_skip() -> Path:
+    """Return the programs' directory; without it a test skips, but never in CI."""
+    programs = find_programs()
+    if programs is None:
+        reason = "PostgreSQL is not installed: apt-get install postgresql"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return programs
 
 
 def _as_owner() -> list[str]:

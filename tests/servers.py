@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 PROJECT = Path(__file__).parent.parent
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 

@@ -2,21 +2,22 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ekiben.errors import CorruptLedger, EkibenError, LedgerTooNew, LedgerUnavailable
+from ekiben.errors import CorruptLedger, LedgerTooNew, LedgerUnavailable
 from ekiben.registry.canonical import canonical
+from ekiben.registry.engines import available, make_engine
 from ekiben.registry.events import Event, Head, check_end, read_event, verify_chain
 from ekiben.registry.ledger import Ledger
 
 WAIT_SECONDS = 5.0
-"""How long a statement waits for another writer, and a connection for its server."""
+"""How long an operation waits for another writer or for PostgreSQL to answer."""
+
+MIGRATION_WAITS = 6
+"""How many times as long as any other operation a migration may take."""
 
 REVISION = "0002"
 """The newest of the migrations."""
@@ -54,6 +55,7 @@ class LedgerDatabase:
 
     _reads: sa.Engine
     _writes: sa.Engine
+    _wait: float
 
     @classmethod
     def open(cls, url: str, *, wait: float = WAIT_SECONDS) -> "LedgerDatabase":
@@ -63,19 +65,22 @@ class LedgerDatabase:
             LedgerUnavailable: it cannot be reached.
             LedgerTooNew: a newer Ekiben made it.
         """
-        with _available():
-            engine = _engine(url, wait)
-            try:
-                if _revision(engine) != REVISION:
+        engine = make_engine(url, wait)
+        try:
+            with available(engine.dialect.name, wait):
+                revision = _revision(engine)
+            if revision != REVISION:
+                # Several may come at once, each to wait for the one that migrates.
+                with available(engine.dialect.name, MIGRATION_WAITS * wait):
                     _migrate(engine)
-            except BaseException:
-                engine.dispose()
-                raise
+        except BaseException:
+            engine.dispose()
+            raise
         if engine.dialect.name == "sqlite":
-            return cls(engine, engine.execution_options(write=True))
+            return cls(engine, engine.execution_options(write=True), wait)
         # Head and events are to be of one moment.
         snapshot = engine.execution_options(isolation_level="REPEATABLE READ")
-        return cls(snapshot, engine)
+        return cls(snapshot, engine, wait)
 
     @classmethod
     @contextmanager
@@ -94,28 +99,31 @@ class LedgerDatabase:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Read other tables of the same database, as of one moment."""
-        with _available(), self._reads.connect() as connection:
+        with self._available(), self._reads.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """Write other tables of the same database, all of it or nothing."""
-        with _available(), self._writes.begin() as connection:
+        with self._available(), self._writes.begin() as connection:
             yield connection
 
     def head_sequence(self) -> int:
         """Return the sequence of the newest event, 0 before any; cheap, for polling."""
-        with _available(), self._reads.connect() as connection:
+        with self._available(), self._reads.connect() as connection:
             return int(connection.scalar(sa.select(HEAD.c.sequence)) or 0)
 
-    def events_after(self, sequence: int) -> list[Event]:
-        """Return the events after *sequence*, oldest first, as they stand: not verified."""
-        with _available(), self._reads.connect() as connection:
-            return list(_events(connection, EVENTS.c.sequence > sequence))
+    def news(self, sequence: int) -> tuple[list[Event], Head]:
+        """Return the events after *sequence*, oldest first, as they stand: not verified;
+        and where the chain ends.
+        """
+        with self._available(), self._reads.connect() as connection:
+            condition = EVENTS.c.sequence > sequence
+            return list(_events(connection, condition)), _head(connection)
 
     def ledger(self) -> Ledger:
         """Return all events as they stand: not verified."""
-        with _available(), self._reads.connect() as connection:
+        with self._available(), self._reads.connect() as connection:
             return Ledger(tuple(_events(connection, sa.true())), _head(connection))
 
     def verified(self) -> Ledger:
@@ -131,7 +139,7 @@ class LedgerDatabase:
                 found.append(event)
                 yield event
 
-        with _available(), self._reads.connect() as connection:
+        with self._available(), self._reads.connect() as connection:
             head = _head(connection)
             verify_chain(keep(_events(connection, sa.true())), head)
         return Ledger(tuple(found), head)
@@ -145,53 +153,31 @@ class LedgerDatabase:
         Raises:
             CorruptLedger: the newest event is not as it was written.
         """
-        with _available(), self._writes.begin() as writer:
-            head = _head(writer, lock=True)
-            events = _events(writer, EVENTS.c.use_case == use_case)
-            before = Ledger(tuple(events), head)
-            check_end(_newest(writer), head)
-            event = transition(before).events[-1]
-            writer.execute(EVENTS.insert().values(_row(event)))
-            writer.execute(
-                HEAD.update().values(sequence=event.sequence, hash=event.hash)
+        committing = False
+        try:
+            with self._available(), self._writes.begin() as writer:
+                head = _head(writer, lock=True)
+                events = _events(writer, EVENTS.c.use_case == use_case)
+                before = Ledger(tuple(events), head)
+                check_end(_newest(writer), head)
+                event = transition(before).events[-1]
+                writer.execute(EVENTS.insert().values(_row(event)))
+                writer.execute(
+                    HEAD.update().values(sequence=event.sequence, hash=event.hash)
+                )
+                committing = self._reads.dialect.name != "sqlite"
+        except LedgerUnavailable as error:
+            if not committing:
+                raise
+            # PostgreSQL went away between the word and its answer.
+            reason = (
+                f"{error.reason}; `ekiben history` will tell whether it was written"
             )
+            raise LedgerUnavailable(reason) from error
         return event
 
-
-def _engine(url: str, wait: float) -> sa.Engine:
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        milliseconds = round(wait * 1000)
-        options = (
-            f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
-            " -c synchronous_commit=on"
-        )
-        return sa.create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": max(2, round(wait)), "options": options},
-        )
-    try:
-        Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LedgerUnavailable(str(error.strerror)) from error
-    engine = sa.create_engine(parsed, connect_args={"timeout": wait})
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    # The driver's own BEGIN comes late and never before DDL: `_begin_sqlite` says it.
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A transaction that reads first and then writes fails at once when another wrote.
-    write = connection.get_execution_options().get("write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    def _available(self) -> AbstractContextManager[None]:
+        return available(self._reads.dialect.name, self._wait)
 
 
 def _revision(engine: sa.Engine) -> str | None:
@@ -258,17 +244,3 @@ def _newest(connection: sa.Connection) -> Head:
         .limit(1)
     ).first()
     return Head(*found) if found else Head()
-
-
-@contextmanager
-def _available() -> Iterator[None]:
-    """Turn what the driver says into one line without SQL or values."""
-    try:
-        yield
-    except EkibenError:
-        raise
-    except DBAPIError as error:
-        lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
-        raise LedgerUnavailable(lines[0]) from error
-    except SQLAlchemyError as error:
-        raise LedgerUnavailable(type(error).__name__) from error

@@ -97,13 +97,13 @@ class Head:
 START = Head()
 
 
-def verify_chain(events: Iterable[Event], head: Head) -> int:
-    """Check every event and that none is missing up to *head*; return how many there are.
+def verify_chain(events: Iterable[Event], head: Head, at: Head = START) -> int:
+    """Check every event after *at* and that none is missing up to *head*; return its
+    sequence, which is how many there are.
 
     Raises:
         CorruptLedger: names the first event that is not as it was written.
     """
-    at = START
     for event in events:
         if event.sequence != at.sequence + 1:
             raise CorruptLedger(at.sequence + 1, "is missing")

@@ -5,9 +5,9 @@ import socket
 from collections.abc import Callable, Mapping
 
 from ekiben import releases
-from ekiben.errors import Conflict
+from ekiben.errors import Conflict, CorruptLedger
 from ekiben.registry.database import LedgerDatabase
-from ekiben.registry.events import Event
+from ekiben.registry.events import Event, verify_chain
 from ekiben.registry.ledger import Ledger
 from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.store import Store
@@ -23,7 +23,8 @@ class LedgerReleases:
         self._url = url
         self._store = store
         self._database: LedgerDatabase | None = None
-        self._known = (-1, Ledger())
+        self._known: Ledger | None = None
+        self._corrupt: tuple[int, CorruptLedger] | None = None
 
     def position(self) -> int:
         """Return the sequence of the newest event.
@@ -38,6 +39,7 @@ class LedgerReleases:
 
         Raises:
             LedgerUnavailable: the database cannot be reached.
+            CorruptLedger: what came since the last look was not appended by Ekiben.
         """
         ledger = self._ledger()
         standing = ledger.line(use_case)
@@ -70,10 +72,45 @@ class LedgerReleases:
         return self._database
 
     def _ledger(self) -> Ledger:
-        position = self.position()
-        if self._known[0] != position:
-            self._known = (position, self._open().ledger())
-        return self._known[1]
+        known = self._known
+        if known is None:
+            known = self._first()
+        elif known.head.sequence != (position := self.position()):
+            known = self._newer(known, position)
+        self._known = known
+        return known
+
+    def _first(self) -> Ledger:
+        """Return the ledger at the start, when there is nothing better to serve by."""
+        ledger = self._open().ledger()
+        try:
+            verify_chain(ledger.events, ledger.head)
+        except CorruptLedger as error:
+            log.error("ledger corrupt; run ekiben verify", extra={"reason": str(error)})
+        return ledger
+
+    def _newer(self, known: Ledger, position: int) -> Ledger:
+        """Return *known* and what came since; who wrote past the chain moves nothing.
+
+        Raises:
+            CorruptLedger: the new events do not follow from what is known.
+        """
+        if self._corrupt and self._corrupt[0] == position:
+            raise self._corrupt[1]  # the follower asks four times a second
+        events, head = self._open().news(known.head.sequence)
+        try:
+            verify_chain(events, head, known.head)
+            return Ledger((*known.events, *events), head)
+        except CorruptLedger:
+            # A database restored or failed over may have lost events and be sound.
+            return self._whole(position)
+
+    def _whole(self, position: int) -> Ledger:
+        try:
+            return self._open().verified()
+        except CorruptLedger as error:
+            self._corrupt = position, error
+            raise
 
 
 class PinnedReleases:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from ekiben import releases, upkeep
-from ekiben.errors import Conflict
+from ekiben.errors import Conflict, NothingToRollBack
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import Event, Grounds
 from ekiben.registry.store import Store
@@ -46,6 +46,37 @@ def race(url: str, rounds: int, barrier: Barrier, told: Connection) -> None:
                 pass
             barrier.wait(60)
     told.send(won)
+
+
+def race_to_move(url: str, rounds: int, barrier: Barrier, told: Connection) -> None:
+    """Promote in each round, or roll back: whichever this process does, others do too."""
+    won = []
+    back = os.getpid() % 2
+    with LedgerDatabase.opened(url) as database:
+        for number in range(rounds):
+            seen = database.ledger().last("iris")
+            barrier.wait(60)
+            try:
+                if back:
+                    roll_back(database, seen)
+                else:
+                    promote(database, f"iris:r{number}p{os.getpid()}", seen)
+                won.append(number)
+            except (Conflict, NothingToRollBack):
+                pass
+            barrier.wait(60)
+    told.send(won)
+
+
+def roll_back(database: LedgerDatabase, seen: int) -> Event:
+    """Go back to the version before, whose artefact nobody looks at."""
+    grounds = Grounds(actor="a test")
+    return database.append(
+        "iris",
+        lambda ledger: ledger.rollback(
+            "iris", grounds, seen=seen, at=datetime.now(UTC)
+        ),
+    )
 
 
 def open_at_once(url: str, barrier: Barrier) -> None:

@@ -1,25 +1,18 @@
 """A ledger on every database that it may be kept in."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ekiben.registry.database import LedgerDatabase
-from tests.postgres import Postgres, find_programs, postgres
+from tests.postgres import Postgres, postgres, programs_or_skip
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     """Debian's PostgreSQL; without it a test skips, but never in CI."""
-    programs = find_programs()
-    if programs is None:
-        reason = "PostgreSQL is not installed: apt-get install postgresql"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with postgres(programs) as server:
+    with postgres(programs_or_skip()) as server:
         yield server
 
 
