@@ -34,7 +34,7 @@ def page(verdict: Verdict, samples: Samples, traffic: Traffic) -> str:
         f"<tr><td>{escape(name)}<td>{escape(stated)}<td>{words[held]}"
         for name, stated, held in verdict.checks()
     )
-    series = {
+    series: dict[str, Sequence[float]] = {
         "Memory of all processes, MiB": samples.memory_mib,
         "File descriptors": samples.descriptors,
         "Threads": samples.threads,
