@@ -13,7 +13,7 @@ pytestmark = pytest.mark.server
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 NAMES = [one.name for one in USE_CASES]
 PREDICT = [f"/v1/{name}/predict" for name in NAMES]
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], int]] = {
     "invalid_json": ({"content": b"{"}, 400),
     "payload_too_large": ({"content": b" " * (4 * 2**20 + 1)}, 413),
     "unsupported_media_type": ({"headers": {"Content-Type": "text/csv"}}, 415),
