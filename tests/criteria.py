@@ -115,7 +115,8 @@ def proof(row: Row) -> str:
     parts = [f"`{file}` ({count})" for file, count in files.items()]
     if row.criterion.teeth and row.tests:
         names = [f"`{one.partition('::')[2]}`" for one in row.teeth]
-        parts.append("teeth: " + (", ".join(names) or row.criterion.reason_no_teeth))
+        missing = row.criterion.reason_no_teeth or "still to come"
+        parts.append(f"teeth: {', '.join(names) or missing}")
     return "; ".join([*parts, *filter(None, [row.criterion.reason])])
 
 

@@ -71,8 +71,8 @@ def test_every_route_answers_to_the_methods_of_the_document_and_to_no_other(
         kind = response.headers.get("content-type", "").partition(";")[0]
         content = stated[str(response.status_code)].get("content")
         assert content is None or kind in content, (method, path)
-        for name, header in stated[str(response.status_code)]["headers"].items():
-            assert name in response.headers or "X-Model" in header["$ref"], path
+        named = stated[str(response.status_code)]["headers"]
+        assert set(named) - {"X-Model"} <= {n for n in named if n in response.headers}
 
 
 @pytest.mark.parametrize("path", PREDICT)

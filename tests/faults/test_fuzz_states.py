@@ -169,7 +169,7 @@ class Api(RuleBasedStateMachine):
         """Ask, and check what holds for every answer."""
         response = self.world.client.request(method, path, **more)
         assert response.status_code < 500, response.text
-        self.world.model.count(path.split("?")[0].rsplit("/", 1)[-1])
+        self.world.model.count("requests")
         return response
 
     def answered_by(self, asked: float, tag: str) -> None:
@@ -220,7 +220,7 @@ class Api(RuleBasedStateMachine):
         event = promote(self.world.ledger, tag, self.world.digests[tag])
         model.standing.append(tag)
         model.moved(event)
-        model.count("promote")
+        model.count("promotions")
 
     @rule()
     def roll_back(self) -> None:
@@ -230,7 +230,7 @@ class Api(RuleBasedStateMachine):
         event = roll_back(self.world.ledger)
         model.standing.pop()
         model.moved(event)
-        model.count("rollback")
+        model.count("rollbacks")
 
     @invariant()
     def the_ledger_says_what_we_believe(self) -> None:
