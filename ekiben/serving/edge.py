@@ -18,8 +18,6 @@ JSON_TYPE = re.compile(
     rb'application/json(\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE
 )
 WHOLE_NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
-MOST_MILLISECONDS = 999_999_999
-"""The largest X-Deadline-Ms: what fits into WHOLE_NUMBER."""
 
 
 class Refused(Exception):

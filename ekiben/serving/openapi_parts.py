@@ -7,12 +7,13 @@ from typing import Any
 import orjson
 
 from ekiben.schemas.problem import FieldError
-from ekiben.serving.edge import MOST_MILLISECONDS
 from ekiben.serving.problems import MEDIA_TYPE, REFUSALS, Refusal, problem_body
 
 Node = dict[str, Any]
 """A JSON object."""
 
+MOST_MILLISECONDS = 999_999_999
+"""The largest X-Deadline-Ms: the edge takes nine digits."""
 _EXAMPLE_ID = "019aa41e-6f0b-7c52-9d43-0f2b8c61e7aa"
 
 TAGS = [
