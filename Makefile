@@ -10,7 +10,7 @@ export BENTOML_HOME ?= $(CURDIR)/var/bentoml
 export BENTOML_DO_NOT_TRACK ?= True
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test lint check faults train build load bench clean lock help
+.PHONY: serve test lint check faults criteria soak train build load bench clean lock help
 
 help:  ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -43,6 +43,12 @@ check: lint  ## Before each commit: lint and the fast tests
 
 faults: $(VENV)/dev  ## The fault tests with their full numbers: some minutes
 	$(BIN)/python -m pytest tests -m slow
+
+criteria: $(VENV)/dev  ## Write docs/faults.md from what the test runs measured
+	$(BIN)/python -m tests.criteria
+
+soak: $(VENV)/dev  ## Mixed traffic and swaps for MINUTES=30; plot and JSON in var/soak
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
 train: $(VENV)/run  ## Train every use case and register the versions
 	$(BIN)/python train.py

@@ -33,7 +33,8 @@ INTRODUCTION = """Predictions are made at one address per use case; the routes u
 version answers and all that is known of it. Every refusal, from every layer, is an
 RFC 9457 problem; an unknown address is 404 `not_found`, another method than those
 listed is 405 `method_not_allowed` with `Allow`. GET routes answer to HEAD, too, and
-ignore query parameters that they do not know."""
+ignore query parameters that they do not know. Integers are written without a
+fraction: 3 is one, 3.0 is not."""
 
 _PREDICT_CODES = (
     "invalid_json",
