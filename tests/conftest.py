@@ -15,12 +15,12 @@ import pytest
 from ekiben.datasets import Table, load
 from ekiben.training import Trained, fit
 from ekiben.use_cases.catalog import get_use_case
-from tests.haproxy import haproxy as haproxy
 from tests.criteria_plugin import (  # noqa: F401  (pytest finds hooks here by name)
     figure,
     pytest_runtest_logreport,
     pytest_sessionfinish,
 )
+from tests.haproxy import haproxy as haproxy
 from tests.models import Trainings
 from tests.servers import PROJECT, Server, environment, serve
 
