@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import ConfigDict, create_model
 
 from ekiben.schemas.base import Row
 from ekiben.serving import predict_route
-from ekiben.serving.edge import Refused
+from ekiben.serving.edge import InvalidRequest, Refused
 from ekiben.serving.predict_route import PredictRoute
 from ekiben.serving.problems import validation_problem
 from ekiben.settings import Settings
@@ -30,7 +30,7 @@ class Lax(Row):
 
 def route(row: type[Row]) -> PredictRoute:
     use_case: Any = SimpleNamespace(name="iris", row=row)
-    worker: Any = SimpleNamespace(settings=Settings())
+    worker: Any = SimpleNamespace(settings=Settings(), dispatchers={"iris": None})
 
     async def nobody(*_: object) -> None:
         raise AssertionError
@@ -45,10 +45,10 @@ def test_c01_a_parser_that_guesses_the_encoding_is_noticed(encoding: str) -> Non
     typed = create_model("Typed", rows=(list[Strict], ...))
     guessing._validate = lambda raw: typed.model_validate(json.loads(raw))
 
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(InvalidRequest) as refused:
         route(Strict).parse(body)
 
-    assert validation_problem(refused.value)[0] == "invalid_json"
+    assert validation_problem(refused.value.reason)[0] == "invalid_json"
     assert guessing.parse(body)
 
 
@@ -60,18 +60,18 @@ def test_c02_without_the_count_of_levels_nesting_is_another_error(
     with pytest.raises(Refused) as refused:
         route(Strict).parse(body)
     monkeypatch.setattr(predict_route, "is_too_deep", lambda _: False)
-    with pytest.raises(ValidationError) as other:
+    with pytest.raises(InvalidRequest) as other:
         route(Strict).parse(body)
 
     assert refused.value.code == "invalid_json"
-    assert validation_problem(other.value)[0] == "validation_failed"
+    assert validation_problem(other.value.reason)[0] == "validation_failed"
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e999"])
 def test_c03_without_the_rule_numbers_need_not_be_finite(number: bytes) -> None:
     body = b'{"rows": [{"size": ' + number + b"}]}"
 
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidRequest):
         route(Strict).parse(body)
     (row,) = route(Lax).parse(body)
 
@@ -81,7 +81,7 @@ def test_c03_without_the_rule_numbers_need_not_be_finite(number: bytes) -> None:
 def test_c04_without_the_rule_unknown_fields_and_coerced_texts_get_in() -> None:
     body = b'{"rows": [{"size": "1.5", "surprise": 1}]}'
 
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(InvalidRequest) as refused:
         route(Strict).parse(body)
     (row,) = route(Lax).parse(body)
 
@@ -109,7 +109,7 @@ def test_c08_without_the_bounds_any_number_of_rows_gets_in(count: int) -> None:
     typed = create_model("Typed", rows=(list[Strict], ...))
     unbounded._validate = typed.model_validate_json
 
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidRequest):
         route(Strict).parse(body)
 
     assert len(unbounded.parse(body)) == count
