@@ -25,7 +25,10 @@ HEAD = (
 )
 
 _ID = re.compile(r"(?<![a-z0-9])c(\d\d)(?=_)")
-_TEETH = re.compile(r"_without_|is_noticed|_would_be_|_fuzz_finds_|_teeth")
+_TEETH = re.compile(
+    r"_without_|is_noticed|_would_be_|_fuzz_finds_|_teeth|_unchecked_"
+    r"|_(bentoml|uvicorn)_alone_"
+)
 
 Results = Mapping[str, Mapping[str, Any]]
 """Test function -> case -> what came of it: see criteria_plugin."""

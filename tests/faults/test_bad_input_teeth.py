@@ -85,7 +85,7 @@ def test_c04_without_the_rule_unknown_fields_and_coerced_texts_get_in() -> None:
         route(Strict).parse(body)
     (row,) = route(Lax).parse(body)
 
-    assert refused.value.error_count() == 2
+    assert refused.value.reason.error_count() == 2
     assert row.model_dump() == {"size": 1.5}
 
 
