@@ -41,6 +41,7 @@ class Traffic:
     url: str
     rate: float
     tries: int = 1
+    key: str = ""
     outcomes: list[Outcome] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -85,9 +86,10 @@ class Traffic:
             self.outcomes.append(outcome)
 
     async def _ask(self, client: httpx.AsyncClient, at: float, tries: int) -> Outcome:
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else None
         try:
             found = await client.post(
-                f"{self.url}/v1/iris/predict", json={"rows": [IRIS]}
+                f"{self.url}/v1/iris/predict", json={"rows": [IRIS]}, headers=headers
             )
         except httpx.TransportError as error:
             return Outcome(at, 0, {"code": type(error).__name__}, tries)
