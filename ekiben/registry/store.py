@@ -194,7 +194,9 @@ class Store:
                 self.staging.mkdir(parents=True, exist_ok=True)
                 held.enter_context(locked(self.staging / REMOVING))
             except OSError as error:
-                raise StoreUnavailable(f"it cannot be locked: {error}") from error
+                raise StoreUnavailable(
+                    f"the model store cannot be locked: {error.strerror}"
+                ) from error
             yield
 
     def _directory(self, tag: str) -> Path:

@@ -88,10 +88,10 @@ def gone(home: IrisHome) -> Iterator[None]:
 @contextmanager
 def full(home: IrisHome) -> Iterator[None]:
     filler = home.path / "ekiben" / "filler"
-    with filler.open("wb") as file, contextlib.suppress(OSError):
+    # Without a buffer: what it still held would fail again when the file is closed.
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(b"x" * 4096)
-            file.flush()
     try:
         yield
     finally:
@@ -122,7 +122,9 @@ def unchanged(home: IrisHome) -> None:
 @pytest.mark.parametrize(
     ("fault", "disk", "told"),
     [
-        pytest.param(read_only, contextlib.nullcontext, "unavailable", id="read-only"),
+        pytest.param(
+            read_only, contextlib.nullcontext, "cannot be locked", id="read-only"
+        ),
         pytest.param(full, small_disk, "", id="full-disk"),
         pytest.param(gone, contextlib.nullcontext, "no model", id="missing"),
     ],
@@ -146,8 +148,17 @@ def test_c47_a_home_that_fails_costs_no_prediction_and_moves_nothing(
     print(f"{traffic.statuses[200]} requests, none failed")  # noqa: T201
 
 
-def test_c47_a_server_starts_on_a_read_only_home(home: IrisHome) -> None:
-    with read_only(home), serve(home.path, extra=QUICK) as server:
+def test_c47_on_a_read_only_home_a_server_starts_says_so_and_recovers(
+    home: IrisHome,
+) -> None:
+    """SQLite cannot open its write-ahead log there: the ledger is out of reach."""
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(contextlib.ExitStack())
+        kept.enter_context(read_only(home))
+        server = stack.enter_context(serve(home.path, extra=QUICK, ready=False))
+        until(lambda: "unavailable" in httpx.get(f"{server.url}/readyz").text, 30)
+        kept.close()
+        until(lambda: httpx.get(f"{server.url}/readyz").status_code == 200, 60)
         assert tag_of(server) == home.first
 
 
