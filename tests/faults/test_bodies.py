@@ -193,7 +193,7 @@ def test_c11_a_pickle_is_read_on_no_port(
     assert int(server.url.rsplit(":", 1)[1]) in ports
     for port in ports:
         for path in (PATH, "/predict_iris", "/", "/metrics"):
-            head = b"Content-Type: %s\r\nContent-Length: %d\r\nArgs-Number: 1\r\n"
+            head = b"Content-Type: %s\r\nContent-Length: %d\r\nArgs-Number: 1\r\nConnection: close\r\n"
             sent = head % (kind.encode(), len(body))
             line = b"POST " + path.encode()
             answers = say(f"http://127.0.0.1:{port}", request(line, sent, body=body))
