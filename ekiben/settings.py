@@ -147,7 +147,7 @@ class Settings(BaseModel):
     body_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="Seconds that a request body may take to come; more is 408.",
+        description="Seconds from the first byte of a request to the end of its body; more is 408.",
     )
     header_seconds: float = Field(
         default=10.0,

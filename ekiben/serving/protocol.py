@@ -5,20 +5,12 @@ until then can only be limited here.
 """
 
 import asyncio
-import logging
 
 import httptools
-from uuid_utils import uuid7
 from uvicorn.protocols.http import auto
 
-from ekiben.serving import metrics
 from ekiben.serving.connections import Limits, Watch
-from ekiben.serving.edge import request_id
-from ekiben.serving.problems import REFUSALS
-from ekiben.serving.raw_refusal import raw_refusal
 from ekiben.serving.timed_protocol import BODY, HEADER, IDLE, REFUSED, TimedProtocol
-
-log = logging.getLogger(__name__)
 
 PIPELINED = 16
 """Requests that may wait on one connection behind one that is being answered."""
@@ -123,26 +115,6 @@ class EdgeProtocol(TimedProtocol):
 
     def _should_upgrade(self) -> bool:
         return False
-
-    def refuse(self, code: str) -> None:
-        """Refuse what came in, after the answers that are still owed, and close."""
-        log.debug("refused before the application", extra={"code": code})
-        self.watch.closed(self)
-        in_body, self.phase = self.phase == BODY, REFUSED
-        cycle = self.cycle
-        if cycle is None or (cycle.response_complete and not in_body):
-            self._answer(code)
-        elif in_body:
-            self._refuse_body(code)
-        else:
-            # Its own refusal would pass for the answer that is still owed.
-            cycle.keep_alive = False
-
-    def _answer(self, code: str) -> None:
-        identity = request_id(dict(self.headers)) if self.headers else uuid7().hex
-        metrics.requests.labels("", str(REFUSALS[code].status), code).inc()
-        self.transport.write(raw_refusal(code, identity))
-        self.transport.close()
 
 
 def install(limits: Limits) -> None:

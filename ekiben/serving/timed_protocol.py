@@ -1,11 +1,18 @@
-"""The time that one connection may take: for a header, a body, and reading the answer."""
+"""The time that one connection may take for header, body and reading, and how it is ended."""
 
+import logging
 from typing import Any, ClassVar
 
+from uuid_utils import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ekiben.serving import metrics
 from ekiben.serving.connections import Limits, Watch
+from ekiben.serving.edge import request_id
+from ekiben.serving.problems import REFUSALS
+from ekiben.serving.raw_refusal import raw_refusal
+
+log = logging.getLogger(__name__)
 
 GRACE = 2.0
 """Seconds that the application has to refuse a body that came too late."""
@@ -120,7 +127,23 @@ class TimedProtocol(HttpToolsProtocol):
 
     def refuse(self, code: str) -> None:
         """Refuse what came in, after the answers that are still owed, and close."""
-        raise NotImplementedError
+        log.debug("refused before the application", extra={"code": code})
+        self.watch.closed(self)
+        in_body, self.phase = self.phase == BODY, REFUSED
+        cycle = self.cycle
+        if cycle is None or (cycle.response_complete and not in_body):
+            self._answer(code)
+        elif in_body:
+            self._refuse_body(code)
+        else:
+            # Its own refusal would pass for the answer that is still owed.
+            cycle.keep_alive = False
+
+    def _answer(self, code: str) -> None:
+        identity = request_id(dict(self.headers)) if self.headers else uuid7().hex
+        metrics.requests.labels("", str(REFUSALS[code].status), code).inc()
+        self.transport.write(raw_refusal(code, identity))
+        self.transport.close()
 
     def _refuse_body(self, code: str) -> None:
         """Let the application refuse the request whose body is not taken further."""
