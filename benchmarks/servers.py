@@ -98,6 +98,10 @@ class Running:
         """Return the resident memory of its processes together, in MiB."""
         return sum(map(_resident, self._tree())) / MEBIBYTE
 
+    def worked(self) -> float:
+        """Return the processor seconds of its processes together."""
+        return sum(map(_worked, self._tree()))
+
     def await_rest(self) -> None:
         """Wait until it does nothing any more, REST_SECONDS at most.
 
@@ -105,10 +109,10 @@ class Running:
         would carry them into the next measurement.
         """
         end = time.monotonic() + REST_SECONDS
-        worked = sum(map(_worked, self._tree()))
+        worked = self.worked()
         while time.monotonic() < end:
             time.sleep(LOOK_SECONDS)
-            before, worked = worked, sum(map(_worked, self._tree()))
+            before, worked = worked, self.worked()
             if worked - before < LOOK_SECONDS * RESTING_SHARE:
                 return
 
