@@ -49,7 +49,14 @@ class Server:
 
 
 SERVERS = (
-    Server("ekiben", "Ekiben", (*BENTOML, "service:Ekiben")),
+    # As it is shipped for a network: a key on every request, guard, metrics and log on.
+    Server(
+        "ekiben",
+        "Ekiben",
+        (*BENTOML, "service:Ekiben"),
+        {"EKIBEN_AUTH": "required"},
+        asks_for_key=True,
+    ),
     Server(
         "bento-path",
         "Ekiben via BentoML",
@@ -70,13 +77,6 @@ SERVERS = (
         "stock",
         "BentoML as it is",
         (*BENTOML, "benchmarks.baselines.stock:Stock"),
-    ),
-    Server(
-        "ekiben-auth",
-        "Ekiben with keys",
-        (*BENTOML, "service:Ekiben"),
-        {"EKIBEN_AUTH": "required"},
-        asks_for_key=True,
     ),
 )
 
