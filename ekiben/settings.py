@@ -7,7 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from ekiben.errors import InvalidSettings
 
@@ -230,6 +238,42 @@ class Settings(BaseModel):
         description="Seconds after which a worker whose event loop stands still is "
         "replaced, and a model call that uses no processor time counts as hung.",
     )
+    log: Literal["fail-open", "fail-closed", "off"] = Field(
+        default="fail-open",
+        description="The prediction log: `fail-open` answers whatever becomes of the log "
+        "and counts what it misses, `fail-closed` sends an answer only when it is in the "
+        "log to stay and refuses with 503 otherwise, `off` keeps nothing.",
+    )
+    log_share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of requests whose rows are logged; fail-closed logs all.",
+    )
+    log_personal: Literal["keep", "hash", "drop"] = Field(
+        default="keep",
+        description="What the log keeps of row fields that are marked personal, such as "
+        "the text of a message: the value, its hash made with the pepper, or nothing. "
+        "Drift, replay and retraining of text need the value.",
+    )
+    log_days: int = Field(
+        default=90,
+        ge=1,
+        description="Days that `ekiben prune` leaves predictions in the log.",
+    )
+    log_flush_ms: int = Field(
+        default=200,
+        ge=10,
+        le=10_000,
+        description="Milliseconds after which a logged row is written at the latest: "
+        "what a worker that is killed may lose. fail-closed writes at once.",
+    )
+    log_queue_rows: int = Field(
+        default=20_000,
+        ge=1000,
+        description="Rows per worker that wait while the log cannot be written; "
+        "for more, see `EKIBEN_LOG`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log line that is written."
     )
@@ -254,6 +298,14 @@ class Settings(BaseModel):
         if value is not None and not DATABASE_URL.match(value):
             raise ValueError("neither sqlite:////FILE nor postgresql://HOST/DATABASE")
         return value
+
+    @model_validator(mode="after")
+    def _closed_logs_all(self) -> "Settings":
+        if self.log == "fail-closed" and self.log_share < 1:
+            raise PydanticCustomError(
+                "share", "fail-closed logs all: no EKIBEN_LOG_SHARE"
+            )
+        return self
 
     @property
     def promote_lead(self) -> timedelta:
@@ -299,7 +351,8 @@ class Settings(BaseModel):
 
 def _one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
-    name = "_".join(str(part) for part in first["loc"][:1]).upper()
+    # What is wrong between two settings names them itself.
+    name = "_".join(str(part) for part in first["loc"][:1]).upper() or "LOG"
     if first["type"] == "extra_forbidden":
         return f"{PREFIX}{name}: no such setting"
     return f"{PREFIX}{name}: {first['msg']}"

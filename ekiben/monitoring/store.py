@@ -1,6 +1,7 @@
 """The prediction log in a database: beside the ledger's file, or in its PostgreSQL."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,8 +56,11 @@ class PredictionStore:
     @classmethod
     def open(cls, url: str, *, wait: float = WAIT_SECONDS) -> "PredictionStore":
         """Open the log at *url*, making or migrating its tables where needed."""
-        with _unavailable():
-            engine = make_engine(url, wait)
+        with unavailable():
+            # A connection per operation: who keeps one open stays with a file that was
+            # moved away or deleted, and loses what it writes.
+            engine = make_engine(url, wait, poolclass=sa.NullPool)
+            _make_private(engine.url)
             try:
                 MIGRATIONS.apply(engine, wait)
             except BaseException:
@@ -79,6 +83,11 @@ class PredictionStore:
     def close(self) -> None:
         """Close all connections."""
         self._reads.dispose()
+
+    def connect(self) -> sa.Connection:
+        """Return a connection for one who writes again and again, and closes it."""
+        with unavailable(), available(self._reads.dialect.name, self._wait):
+            return self._writes.connect()
 
     def write(self, records: Sequence[Logged]) -> None:
         """Keep *records*, all or none."""
@@ -141,7 +150,7 @@ class PredictionStore:
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with (
-            _unavailable(),
+            unavailable(),
             available(self._reads.dialect.name, self._wait),
             self._reads.connect() as connection,
         ):
@@ -150,7 +159,7 @@ class PredictionStore:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         with (
-            _unavailable(),
+            unavailable(),
             available(self._reads.dialect.name, self._wait),
             self._writes.begin() as connection,
         ):
@@ -161,11 +170,22 @@ TRUTH = ("label", "observed_at", "received_at", "caller")
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def unavailable() -> Iterator[None]:
+    """Say of the log what is said of the ledger, whose way to a database it uses."""
     try:
         yield
     except LedgerUnavailable as error:
         raise LogUnavailable(error.reason) from error
+
+
+def _make_private(url: sa.URL) -> None:
+    """Make a SQLite file that is not there yet one that only its owner can read."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return
+    try:
+        os.close(os.open(url.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise LogUnavailable(str(error.strerror)) from error
 
 
 def _row(record: Logged) -> dict[str, object]:

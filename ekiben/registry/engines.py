@@ -14,8 +14,10 @@ SERVER_SHARE = 0.9
 """Of the wait: PostgreSQL gives up a little before we do, and can say what it waited for."""
 
 
-def make_engine(url: str, wait: float) -> sa.Engine:
+def make_engine(url: str, wait: float, **sqlite_options: Any) -> sa.Engine:
     """Return a way to the database at *url*; nothing is connected yet.
+
+    *sqlite_options* are SQLAlchemy's, for a SQLite file alone.
 
     Raises:
         LedgerUnavailable: the directory of a SQLite file cannot be made.
@@ -27,7 +29,7 @@ def make_engine(url: str, wait: float) -> sa.Engine:
         Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LedgerUnavailable(str(error.strerror)) from error
-    engine = sa.create_engine(parsed, connect_args={"timeout": wait})
+    engine = sa.create_engine(parsed, connect_args={"timeout": wait}, **sqlite_options)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

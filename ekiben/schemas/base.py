@@ -1,5 +1,6 @@
 """What all rows and predictions share: strictness, bounds on a request, ids."""
 
+from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
 from annotated_types import MaxLen, MinLen
@@ -29,6 +30,24 @@ class Row(BaseModel):
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False
+    )
+
+
+@dataclass(frozen=True)
+class Personal:
+    """Marks a row's field that may tell of a person: `Annotated[str, Personal()]`.
+
+    EKIBEN_LOG_PERSONAL says what the prediction log keeps of it. The mark is no part of
+    the JSON schema: clients need not know it, and versions stay compatible.
+    """
+
+
+def personal_fields(row: type[Row]) -> frozenset[str]:
+    """Return the names of the fields of *row* that are marked `Personal`."""
+    return frozenset(
+        name
+        for name, field in row.model_fields.items()
+        if any(isinstance(one, Personal) for one in field.metadata)
     )
 
 

@@ -1,10 +1,10 @@
 """Spam: a short message, and whether it is spam."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict
 
-from ekiben.schemas.base import BinaryPrediction, Row, Text
+from ekiben.schemas.base import BinaryPrediction, Personal, Row, Text
 
 
 class Message(Row):
@@ -19,7 +19,7 @@ class Message(Row):
         }
     )
 
-    text: Text
+    text: Annotated[Text, Personal()]
 
 
 class SpamPrediction(BinaryPrediction):

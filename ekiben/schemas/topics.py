@@ -1,10 +1,10 @@
 """Topics: the description of a project, and its topic."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict
 
-from ekiben.schemas.base import Prediction, Probability, Row, Text
+from ekiben.schemas.base import Personal, Prediction, Probability, Row, Text
 
 Topic = Literal["natural-language-processing", "computer-vision", "mlops", "other"]
 
@@ -21,7 +21,7 @@ class Project(Row):
         }
     )
 
-    text: Text
+    text: Annotated[Text, Personal()]
 
 
 class TopicPrediction(Prediction):

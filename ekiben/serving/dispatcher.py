@@ -251,10 +251,10 @@ class Dispatcher:
             self._pace.learn(model.cost, count, len(pieces), now - start)
             self._settled_at = now
         for piece, outcome in zip(pieces, outcomes, strict=True):
-            self._give(piece.job, outcome, model)
+            self._give(piece.job, outcome, model, count)
         self._again()
 
-    def _give(self, job: Job, outcome: Outcome, model: Model) -> None:
+    def _give(self, job: Job, outcome: Outcome, model: Model, count: int) -> None:
         was_running, job.running = job.running, False
         if job.future.done():
             if was_running:
@@ -264,11 +264,14 @@ class Dispatcher:
             self._fail(job, outcome)
             return
         fields = outcome
+        if count > job.batch_rows:
+            job.batch_rows = count
         if len(fields) < len(job.rows):
             fields = job.fields = [*(job.fields or ()), *outcome]
             job.model = job.model or model
         if len(fields) == len(job.rows):
-            job.future.set_result(Answer((job.model or model).tag, fields))
+            tag = (job.model or model).tag
+            job.future.set_result(Answer(tag, fields, job.batch_rows))
             self._tally.answered += 1
             self._leave(job)
 

@@ -28,10 +28,14 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """The fields of each row's prediction, and the version that made them."""
+    """The fields of each row's prediction, and the version that made them.
+
+    *batch_rows* were in its model call, the largest where a long request took several.
+    """
 
     tag: str
     fields: list[Fields]
+    batch_rows: int = 0
 
 
 def never() -> bool:
@@ -58,6 +62,7 @@ class Job:
     taken: int = 0
     model: Model | None = None
     fields: list[Fields] | None = None
+    batch_rows: int = 0
 
     @property
     def left(self) -> int:

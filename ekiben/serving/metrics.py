@@ -118,3 +118,25 @@ quota_refusals = Counter(
     "Requests refused because their key or token had its rows of the day.",
     ["use_case"],
 )
+log_rows = Counter("ekiben_log_rows", "Rows in the prediction log.", ["use_case"])
+log_dropped_rows = Counter(
+    "ekiben_log_dropped_rows",
+    "Answered rows that the prediction log misses: full (it could not be written for too "
+    "long), unwritable (a row that has no form there), lost (with a worker that died).",
+    ["use_case", "reason"],
+)
+log_waiting_rows = Gauge(
+    "ekiben_log_waiting_rows",
+    "Answered rows that are not in the prediction log yet.",
+    multiprocess_mode="livesum",
+)
+log_unavailable = Gauge(
+    "ekiben_log_unavailable",
+    "Whether a worker cannot write the prediction log.",
+    multiprocess_mode="livemax",
+)
+log_flush_seconds = Histogram(
+    "ekiben_log_flush_seconds",
+    "Time of one transaction of the prediction log.",
+    buckets=LATENCY,
+)

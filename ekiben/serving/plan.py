@@ -14,6 +14,7 @@ from ekiben.errors import (
     LedgerTooNew,
     LedgerUnavailable,
 )
+from ekiben.monitoring.prediction_log import check as check_log
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.ledger import Ledger
 from ekiben.registry.local import LocalRollbacks
@@ -68,6 +69,7 @@ class Plan:
             host = bound_host()
             if host is not None and auth_required(settings, host):
                 check_entrance(settings)
+            check_log(settings)
             return cls.make(settings, Path(service_file), catalog, arguments)
 
     @classmethod

@@ -6,7 +6,6 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from ekiben.errors import ClientGone
 from ekiben.schemas.base import MAX_ROWS, PredictRequest, Row
 from ekiben.serving import metrics
 from ekiben.serving.access_checks import charge_rows
@@ -83,13 +82,17 @@ class PredictRoute:
         gone = client_gone(receive)
         if self._fast:
             answer = await self._worker.predict(
-                self.use_case, rows, seconds=seconds, gone=gone, caller=caller
+                self.use_case,
+                rows,
+                seconds=seconds,
+                gone=gone,
+                caller=caller,
+                request_id=request_id.decode(),
+                since=start,
             )
-            if gone():
-                raise ClientGone
             tag, content = answer.tag, orjson.dumps(answer.fields)
         else:
-            call = Call(seconds, gone, caller)
+            call = Call(seconds, gone, caller, request_id.decode(), start)
             content = await self._through_bento(scope, body, receive, call)
             tag = call.tag
         self._rows.inc(len(rows))

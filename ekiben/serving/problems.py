@@ -14,6 +14,7 @@ from ekiben.errors import (
     DeadlineExceeded,
     Forbidden,
     KeysUnread,
+    LogUnavailable,
     NotReady,
     Overloaded,
     QuotaExceeded,
@@ -38,6 +39,8 @@ DRAINING_SECONDS = 1
 """Retry-After while draining: by then the balancer asks another server."""
 NOT_READY_SECONDS = 5
 """Retry-After while no version is loaded: about what loading one takes."""
+LOG_SECONDS = 1
+"""Retry-After while predictions cannot be logged and so are not answered."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,9 @@ _TABLE = (
     ),
 )
 KEYS_UNREAD = "The API keys are not read yet; try again later."
+LOG_UNAVAILABLE = (
+    "The prediction cannot be logged, so it is not answered; try again later."
+)
 QUOTA_EXCEEDED = "The rows of this key or token for today, UTC, are used up."
 REFUSALS: Mapping[str, Refusal] = MappingProxyType(
     {refusal.code: refusal for refusal in _TABLE}
@@ -170,6 +176,9 @@ def problem_of(exception: BaseException) -> tuple[str, str, dict[str, str]]:
         case KeysUnread():
             code, detail = "not_ready", KEYS_UNREAD
             headers = {"Retry-After": str(NOT_READY_SECONDS)}
+        case LogUnavailable():
+            code, detail = "not_ready", LOG_UNAVAILABLE
+            headers = {"Retry-After": str(LOG_SECONDS)}
         case NotReady():
             code = "not_ready"
             headers = {"Retry-After": str(NOT_READY_SECONDS)}

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -11,12 +12,16 @@ from typing import TYPE_CHECKING
 
 from uuid_utils import uuid7
 
+from ekiben.errors import ClientGone
+from ekiben.monitoring.prediction_log import PredictionLog, logged
 from ekiben.schemas.base import Row
 from ekiben.serving.admission import Admission
 from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, never
 from ekiben.serving.follower import Follower
+from ekiben.serving.log_metrics import LogMetrics
 from ekiben.serving.model_threads import ModelThreads
 from ekiben.serving.roster import Roster
+from ekiben.serving.run_files import run_directory
 from ekiben.serving.watch import Watch
 
 if TYPE_CHECKING:
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
     from ekiben.use_cases.use_case import UseCase
 
 log = logging.getLogger(__name__)
+
+LOG_STOP_SECONDS = 5.0
+"""That writing out the prediction log may take at the end."""
+LOG_DIRECTORY = "log"
 
 
 @dataclass(slots=True)
@@ -33,6 +42,8 @@ class Call:
     seconds: float
     gone: Callable[[], bool] = never
     caller: str = ""
+    request_id: str = ""
+    since: float | None = None
     tag: str = ""
     error: Exception | None = None
 
@@ -51,6 +62,7 @@ class Worker:
     settings: "Settings"
     dispatchers: dict[str, Dispatcher] = field(init=False)
     threads: ModelThreads = field(init=False)
+    predictions: PredictionLog | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Make the dispatchers; no model is loaded yet."""
@@ -80,8 +92,17 @@ class Worker:
         """Load and warm up all versions, once."""
         with self._loading:
             if not self._loaded:
+                self._start_log()
                 self.roster.load()
                 self._loaded = True
+
+    def _start_log(self) -> None:
+        self.predictions = PredictionLog.start(
+            self.settings,
+            {one.name: one.row for one in self.use_cases},
+            LogMetrics(),
+            run_directory(self.settings.run_dir) / LOG_DIRECTORY,
+        )
 
     def start(self) -> None:
         """Load in the background, then follow: the process answers /livez meanwhile."""
@@ -95,6 +116,8 @@ class Worker:
     def stop(self) -> None:
         """End what runs beside the requests; what is to be kept is written out."""
         self.follower.stop()
+        if self.predictions is not None:
+            self.predictions.stop(LOG_STOP_SECONDS)
 
     async def predict(
         self,
@@ -104,8 +127,18 @@ class Worker:
         seconds: float,
         gone: Callable[[], bool] = never,
         caller: str = "",
+        request_id: str = "",
+        since: float | None = None,
     ) -> Answer:
-        """Answer *rows* with ids and tag stamped; raises what `Dispatcher.submit` does."""
+        """Answer *rows* with ids and tag stamped, and log them.
+
+        *since* is when the request came, by `time.perf_counter`.
+
+        Raises:
+            LogUnavailable: what cannot be logged is not to be answered.
+            Exception: what `Dispatcher.submit` raises.
+        """
+        start = time.perf_counter() if since is None else since
         answer = await self.dispatchers[use_case].submit(
             rows, seconds=seconds, gone=gone, caller=caller
         )
@@ -113,6 +146,22 @@ class Worker:
         for fields in answer.fields:
             fields["prediction_id"] = str(uuid7())
             fields["model"] = tag
+        if gone():
+            raise ClientGone
+        if self.predictions is not None:
+            taken = time.perf_counter() - start
+            waiter = self.predictions.add(
+                use_case,
+                tag,
+                rows,
+                answer.fields,
+                batch_rows=answer.batch_rows,
+                seconds=taken,
+                request_id=request_id,
+                caller=caller,
+            )
+            if waiter is not None:
+                await logged(waiter, seconds - taken)
         return answer
 
     async def predict_in_call(self, use_case: str, rows: Sequence[Row]) -> Answer:
@@ -128,6 +177,8 @@ class Worker:
                 seconds=call.seconds,
                 gone=call.gone,
                 caller=call.caller,
+                request_id=call.request_id,
+                since=call.since,
             )
         except Exception as error:
             call.error = error
