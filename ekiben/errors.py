@@ -115,6 +115,17 @@ class LogUnavailable(EkibenError):
         self.reason = reason
 
 
+class ExportRefused(EkibenError):
+    """Logged predictions are not written to that file."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(f"{file} {reason}")
+
+
+class InvalidDuration(EkibenError):
+    """A moment is written in a way that cannot be read."""
+
+
 class UnknownPrediction(EkibenError):
     """The prediction log does not hold a prediction of that id."""
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "history": "ekiben.cli.history:history",
     "verify": "ekiben.cli.upkeep:verify",
     "prune": "ekiben.cli.upkeep:prune",
+    "export": "ekiben.cli.export:export_command",
     "build": "ekiben.cli.build:build_command",
     "drain": "ekiben.cli.drain:drain",
     "keys": "ekiben.cli.keys:app",

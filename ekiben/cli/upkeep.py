@@ -1,6 +1,9 @@
 """`ekiben verify` and `prune`: whether all is sound, and what may go."""
 
 import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +12,8 @@ from ekiben import upkeep
 from ekiben.cli.catalogue import OneOrAll, names
 from ekiben.cli.setting import AsJson
 from ekiben.errors import EkibenError
+from ekiben.monitoring.records import EPOCH
+from ekiben.monitoring.store import PredictionStore
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.store import Store
 from ekiben.settings import Settings
@@ -51,7 +56,8 @@ def prune(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove versions that are neither aliased, nor a rollback away, nor new."""
+    """Remove versions that are neither aliased, nor a rollback away, nor new; and
+    logged predictions that are older than EKIBEN_LOG_DAYS."""
     settings = Settings.from_env()
     with LedgerDatabase.opened(settings.ledger_url) as ledger:
         tags = upkeep.prune(
@@ -61,10 +67,36 @@ def prune(
             keep=keep,
             dry_run=dry_run,
         )
+    rows = _prune_log(names(use_case), settings, dry_run=dry_run)
     if as_json:
-        typer.echo(json.dumps({"removed": not dry_run, "tags": tags}, indent=2))
+        facts = {"removed": not dry_run, "tags": tags, "predictions": rows}
+        typer.echo(json.dumps(facts, indent=2))
         return
+    removed = "would be removed" if dry_run else "removed"
     for tag in tags:
-        typer.echo(f"{tag} would be removed" if dry_run else f"{tag} removed")
-    if not tags:
+        typer.echo(f"{tag} {removed}")
+    for name, count in rows.items():
+        typer.echo(
+            f"{count:,} logged predictions of {name}, older than "
+            f"{settings.log_days} days, {removed}"
+        )
+    if not tags and not rows:
         typer.echo("nothing to remove")
+
+
+def _prune_log(
+    use_cases: Sequence[str], settings: Settings, *, dry_run: bool
+) -> dict[str, int]:
+    """Remove what is past its days from the log; return how many rows of each use case."""
+    kind, _, file = settings.log_url.partition(":///")
+    if kind == "sqlite" and not Path(file).exists():
+        return {}
+    before = datetime.now(UTC) - timedelta(days=settings.log_days)
+    with PredictionStore.opened(settings.log_url) as log:
+        found = {
+            name: log.count(name, since=EPOCH, until=before)
+            if dry_run
+            else log.prune(name, before=before)
+            for name in use_cases
+        }
+    return {name: rows for name, rows in found.items() if rows}

@@ -35,8 +35,23 @@ class Entry(NamedTuple):
     waiter: "Future[None] | None" = None
 
 
+Taken = tuple[
+    str,
+    str,
+    float,
+    Sequence[Row],
+    Sequence[dict[str, Any]],
+    int,
+    float,
+    str,
+    str,
+    "Future[None] | None",
+]
+"""What an `Entry` is made of: the hot path makes a plain tuple, at a tenth of the cost."""
+
+
 class Line(NamedTuple):
-    """One row of the log as its table has it; `row` and `answer` are JSON."""
+    """One row of the log as its table has it: id in 32 digits, `row` and `answer` JSON."""
 
     id: str
     use_case: str
@@ -84,7 +99,7 @@ class Encoder:
         lines = []
         for row, answer in zip(entry.rows, entry.answers, strict=True):
             fields = answer.copy()
-            identity = fields.pop("prediction_id")
+            identity = fields.pop("prediction_id").replace("-", "")
             del fields["model"]
             asked = self._stripped(row, personal) if bare else _text(row.__dict__, row)
             lines.append(

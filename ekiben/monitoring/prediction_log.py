@@ -11,7 +11,7 @@ from typing import Any
 
 from ekiben.access.pepper import pepper_of
 from ekiben.errors import LogUnavailable
-from ekiben.monitoring.entries import Encoder, Entry
+from ekiben.monitoring.entries import Encoder
 from ekiben.monitoring.log_counts import LogCounts
 from ekiben.monitoring.log_queue import LogQueue
 from ekiben.monitoring.log_writer import LogWriter, Pace, Told
@@ -108,19 +108,12 @@ class PredictionLog:
         if self._share < 1 and self._draw() >= self._share:
             return None
         waiter = asyncio.get_running_loop().create_future() if self.closed else None
-        entry = Entry(
-            use_case,
-            tag,
-            self._clock(),
-            rows,
-            answers,
-            batch_rows,
-            seconds,
-            request_id,
-            caller,
-            waiter,
-        )
-        if not self._queue.put(entry):
+        at = self._clock()
+        taken = (
+            use_case, tag, at, rows, answers,
+            batch_rows, seconds, request_id, caller, waiter,
+        )  # fmt: skip
+        if not self._queue.put(use_case, len(rows), taken):
             if self.closed:
                 raise LogUnavailable("too many rows wait for it")
             self._told.dropped(use_case, "full", len(rows))

@@ -3,8 +3,8 @@
 import ctypes
 import fcntl
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -110,8 +110,6 @@ class Sink:
 
     def _insert(self, connection: sa.Connection, lines: Sequence[Line]) -> None:
         dialect = connection.dialect.name
-        plain = dialect == "sqlite"
-        rows = [(_hex(line), *line[1:]) for line in lines] if plain else lines
         with (
             unavailable(),
             available(dialect, self._wait),
@@ -119,9 +117,9 @@ class Sink:
         ):
             start = 0
             for size in STATEMENT_ROWS:
-                while len(rows) - start >= size:
-                    chunk = rows[start : start + size]
-                    values = tuple(value for row in chunk for value in row)
+                while len(lines) - start >= size:
+                    chunk = lines[start : start + size]
+                    values = tuple(value for line in chunk for value in line)
                     connection.exec_driver_sql(_statement(dialect, size), values)
                     start += size
 
@@ -151,11 +149,6 @@ def _statement(dialect: str, rows: int) -> str:
     )
 
 
-def _hex(line: Line) -> str:
-    # As SQLAlchemy writes a UUID where the database has no type for it.
-    return line.id.replace("-", "")
-
-
 def _sweep(file: Path) -> None:
     """Remove what a log that was deleted or moved away has left beside it.
 
@@ -166,15 +159,25 @@ def _sweep(file: Path) -> None:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.with_name(f"{file.name}.lock").open("w") as lock:
+        with _opened(file.with_name(f"{file.name}.lock")) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if file.exists():
                 return
             for ending in ("-wal", "-shm"):
                 file.with_name(file.name + ending).unlink(missing_ok=True)
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            with _opened(file):
+                pass
     except OSError as error:
         raise LogUnavailable(str(error.strerror)) from error
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[int]:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _abandon(connection: sa.Connection) -> None:

@@ -94,6 +94,31 @@ class PredictionStore:
         with self._writing() as connection:
             connection.execute(PREDICTIONS.insert(), [_row(one) for one in records])
 
+    def count(self, use_case: str, *, since: datetime, until: datetime) -> int:
+        """Return how many predictions `read` would yield."""
+        p = PREDICTIONS.c
+        window = (p.at >= microseconds(since), p.at < microseconds(until))
+        wanted = sa.select(sa.func.count()).where(p.use_case == use_case, *window)
+        with self._reading() as connection:
+            return connection.scalar(wanted) or 0
+
+    def prune(self, use_case: str, *, before: datetime) -> int:
+        """Remove what was answered *before*, feedback included; return how many rows.
+
+        In chunks, between which the log is free for others.
+        """
+        p = PREDICTIONS.c
+        old = (p.use_case == use_case, p.at < microseconds(before))
+        removed = 0
+        while True:
+            with self._writing() as connection:
+                ids = connection.scalars(sa.select(p.id).where(*old).limit(CHUNK)).all()
+                for column in (FEEDBACK.c.id, p.id):
+                    connection.execute(column.table.delete().where(column.in_(ids)))
+            removed += len(ids)
+            if len(ids) < CHUNK:
+                return removed
+
     def find(self, prediction_id: str) -> Logged:
         """Return one prediction.
 

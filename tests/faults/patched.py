@@ -9,7 +9,7 @@ from typing import Any
 from _bentoml_sdk import Service
 
 from ekiben.predictor import Predictor
-from ekiben.serving import bento_service, predict_route
+from ekiben.serving import bento_service, predict_route, worker
 from ekiben.serving.worker import Worker
 from service import Ekiben
 from tests.faults.failures import FAILURES
@@ -67,10 +67,18 @@ def stamp_late() -> None:
     Worker.predict = stamped  # type: ignore[method-assign]
 
 
+def answer_before_it_is_logged() -> None:
+    async def at_once(waiter: Any, seconds: float) -> None:
+        waiter.add_done_callback(lambda done: done.exception())
+
+    worker.logged = at_once  # type: ignore[attr-defined]
+
+
 FAULTS: Mapping[str, Callable[[], None]] = {
     "raise": make_models_raise,
     "loose": believe_bodies,
     "no-protocol": speak_as_uvicorn_does,
+    "no-wait": answer_before_it_is_logged,
     "bare": leave_bentoml_alone,
     "late-stamp": stamp_late,
 }

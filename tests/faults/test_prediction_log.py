@@ -1,0 +1,358 @@
+"""The prediction log under load and whatever befalls its file (C-60): nothing lost uncounted."""
+
+import contextlib
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.criteria_plugin import Figure
+from tests.faults.iris_home import until
+from tests.faults.log_home import ROWS, TWO_WORKERS, LogHome
+from tests.faults.test_home_faults import mount, unmount
+from tests.oracle import Verdict, Witness, iris_row, metric, read_log
+from tests.servers import Server, serve
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+
+DROPPED = "ekiben_log_dropped_rows_total"
+WRITTEN = "ekiben_log_rows_total"
+SMALL_QUEUE = {"LOG_QUEUE_ROWS": "1000"}
+FLOWERS = {"iris": iris_row}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> LogHome:
+    return LogHome.make(tmp_path_factory.mktemp("log-home"))
+
+
+@pytest.fixture
+def home(made: LogHome, tmp_path: Path) -> LogHome:
+    return made.copy(tmp_path / "home")
+
+
+def settled(server: Server) -> None:
+    """Wait until no answered row waits for the log."""
+    time.sleep(0.5)
+    until(lambda: metric(server.url, "ekiben_log_waiting_rows") == 0, 30)
+
+
+def ask(server: Server, rows: int = 1) -> httpx.Response:
+    chance = random.Random(time.monotonic_ns())
+    body = {"rows": [iris_row(chance) for _ in range(rows)]}
+    return httpx.post(f"{server.url}/v1/iris/predict", json=body, timeout=30)
+
+
+def assert_balanced(server: Server) -> None:
+    """Check that every request that was let in was answered or refused (iv)."""
+    time.sleep(0.5)
+    admitted, answered, refused = (
+        metric(server.url, f"ekiben_{name}_requests_total")
+        for name in ("admitted", "answered", "refused")
+    )
+    assert admitted == answered + refused
+    assert answered > 0
+
+
+@pytest.mark.parametrize("policy", ["fail-open", "fail-closed"])
+@pytest.mark.parametrize(
+    "seconds", [4, pytest.param(60, marks=pytest.mark.slow)], ids=lambda s: f"{s}s"
+)
+def test_c63_every_answer_of_two_workers_and_two_versions_is_logged_once(
+    home: LogHome, policy: str, seconds: float, figure: Figure
+) -> None:
+    extra = home.settings(LOG=policy) | TWO_WORKERS
+    with serve(home.path, extra=extra) as server:
+        with Witness(lambda: server.url, ROWS) as witness:
+            time.sleep(seconds / 2)
+            home.iris.promote_unasked(home.iris.second)
+            until(lambda: home.iris.second in witness.tags, 60)
+            time.sleep(seconds / 2)
+        settled(server)
+        assert_balanced(server)
+        written = metric(server.url, WRITTEN)
+
+    verdict = home.judge(witness.sent)
+
+    assert set(witness.statuses) == {200}
+    assert verdict.sound, verdict
+    assert verdict.answered == written == len(home.logged()) > 100
+    assert len({one.tag for one in home.logged()}) == 3
+    figure("rows answered and logged", verdict.answered)
+
+
+def test_c63_bentomls_own_path_and_long_requests_are_logged_too(home: LogHome) -> None:
+    extra = home.settings(FAST_ROUTE="false", BATCH_ROWS="300")
+    with (
+        serve(home.path, extra=extra) as server,
+        Witness(lambda: server.url, FLOWERS, clients=2, most_rows=1000) as witness,
+    ):
+        time.sleep(3)
+        witness.__exit__(None, None, None)
+        settled(server)
+
+    verdict = home.judge(witness.sent)
+
+    assert verdict.sound, verdict
+    assert verdict.answered > 1000
+    assert max(one.batch_rows for one in home.logged()) == 300
+
+
+def test_c67_what_waits_is_in_the_log_when_a_server_was_stopped(home: LogHome) -> None:
+    extra = home.settings(LOG_FLUSH_MS="10000") | TWO_WORKERS
+    with (
+        serve(home.path, extra=extra) as server,
+        Witness(lambda: server.url, FLOWERS) as witness,
+    ):
+        time.sleep(1)
+        witness.__exit__(None, None, None)
+        assert home.logged() == []
+
+    verdict = home.judge(witness.sent)
+
+    assert verdict.sound, verdict
+    assert verdict.answered > 10
+    assert list((home.path / "run" / "log").glob("*.counts")) == []
+
+
+@contextlib.contextmanager
+def small_disk(home: LogHome, size: str = "256k") -> Iterator[None]:
+    kept = home.path / "kept"
+    shutil.move(home.directory, kept)
+    home.directory.mkdir()
+    mount("-t", "tmpfs", "-o", f"size={size}", "none", str(home.directory))
+    try:
+        shutil.copytree(kept, home.directory, dirs_exist_ok=True)
+        yield
+    finally:
+        kept_log = home.path / "kept-log"
+        shutil.copytree(home.directory, kept_log)
+        unmount(home.directory)
+        shutil.copytree(kept_log, home.directory, dirs_exist_ok=True)
+
+
+def fill(server: Server, home: LogHome) -> None:
+    """Ask until the log cannot be written any more."""
+    until(
+        lambda: (
+            ask(server, 50).status_code != 200
+            or metric(server.url, "ekiben_log_unavailable") == 1
+        ),
+        60,
+    )
+
+
+def give_room(home: LogHome) -> None:
+    mount("-o", "remount,size=32m", str(home.directory))
+
+
+def test_c60_on_a_full_disk_fail_open_answers_and_counts_exactly_what_is_missing(
+    home: LogHome, figure: Figure
+) -> None:
+    with small_disk(home):
+        extra = home.settings(**SMALL_QUEUE)
+        with serve(home.path, extra=extra) as server:
+            witness = Witness(lambda: server.url, FLOWERS, most_rows=60)
+            with witness:
+                until(lambda: metric(server.url, DROPPED, reason="full") > 0, 90)
+                time.sleep(1)
+                give_room(home)
+                until(lambda: metric(server.url, "ekiben_log_unavailable") == 0, 30)
+                time.sleep(1)
+            settled(server)
+            dropped = metric(server.url, DROPPED, use_case="iris", reason="full")
+            assert metric(server.url, DROPPED) == dropped
+        verdict = home.judge(witness.sent)
+
+    assert set(witness.statuses) == {200}
+    assert len(verdict.missing) == dropped > 0
+    verdict.missing.clear()
+    assert verdict.sound, verdict
+    figure("rows missing, all counted", int(dropped))
+
+
+def refused_while_full(home: LogHome, extra: dict[str, str]) -> tuple[Witness, Verdict]:
+    with small_disk(home):
+        with serve(home.path, extra=extra) as server:
+            fill(server, home)
+            witness = Witness(lambda: server.url, FLOWERS, most_rows=60)
+            with witness:
+                time.sleep(2)
+                give_room(home)
+                until(lambda: ask(server).status_code == 200, 30)
+                time.sleep(1)
+            settled(server)
+        records = [
+            one
+            for one in read_log(home.url, FLOWERS)
+            if one.request_id.startswith(f"w{witness.seed}-")
+        ]
+        from tests.oracle import judge
+
+        return witness, judge(witness.sent, records)
+
+
+def test_c60_on_a_full_disk_fail_closed_answers_nothing_that_is_not_logged(
+    home: LogHome,
+) -> None:
+    witness, verdict = refused_while_full(home, home.settings(LOG="fail-closed"))
+
+    assert set(witness.statuses) == {200, 503}
+    assert verdict.sound, verdict
+    refusal = next(one for one in witness.sent if one.status == 503)
+    assert refusal.body["code"] == "not_ready"
+    assert "logged" in refusal.body["detail"]
+    assert max(one.seconds for one in witness.sent) < 5
+
+
+def test_c60_without_the_wait_for_the_log_answers_are_lost(home: LogHome) -> None:
+    """The teeth: the same policy, but answers do not wait for their records."""
+    extra = home.settings(LOG="fail-closed") | {"FAULT": "no-wait"}
+    with small_disk(home), serve_patched(home, extra) as server:
+        fill(server, home)
+        witness = Witness(lambda: server.url, FLOWERS, most_rows=60)
+        with witness:
+            time.sleep(2)
+        assert witness.statuses[200] > 0
+        verdict = home.judge(witness.sent, offline=False)
+        assert len(verdict.missing) > 0
+
+
+@contextlib.contextmanager
+def serve_patched(home: LogHome, extra: dict[str, str]) -> Iterator[Server]:
+    with serve(home.path, target="tests.faults.patched:Ekiben", extra=extra) as server:
+        yield server
+
+
+def test_c60_a_read_only_log_costs_no_answer_and_is_written_when_it_can_be(
+    home: LogHome,
+) -> None:
+    with serve(home.path, extra=home.settings()) as server:
+        assert ask(server).status_code == 200
+    before = len(home.logged())
+    mount("--bind", str(home.file), str(home.file))
+    try:
+        mount("-o", "remount,bind,ro", str(home.file))
+        with contextlib.ExitStack() as kept:
+            server = kept.enter_context(serve(home.path, extra=home.settings()))
+            witness = kept.enter_context(Witness(lambda: server.url, FLOWERS))
+            until(lambda: metric(server.url, "ekiben_log_unavailable") == 1, 20)
+            time.sleep(1)
+            unmount(home.file)
+            until(lambda: metric(server.url, "ekiben_log_unavailable") == 0, 20)
+            witness.__exit__(None, None, None)
+            settled(server)
+            assert metric(server.url, DROPPED) == 0
+    finally:
+        subprocess.run(["umount", str(home.file)], capture_output=True, check=False)
+
+    verdict = home.judge(witness.sent)
+
+    assert set(witness.statuses) == {200}
+    assert (verdict.missing, verdict.different, verdict.wrong) == ([], [], [])
+    assert len(home.logged()) == before + verdict.answered
+
+
+@contextlib.contextmanager
+def locked(home: LogHome) -> Iterator[None]:
+    """Hold the log as a writer that does not end."""
+    holder = sqlite3.connect(home.file, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        holder.execute("ROLLBACK")
+        holder.close()
+
+
+def test_c60_while_the_log_is_locked_fail_open_answers_and_loses_nothing(
+    home: LogHome,
+) -> None:
+    with serve(home.path, extra=home.settings()) as server:
+        assert ask(server).status_code == 200
+        settled(server)
+        witness = Witness(lambda: server.url, FLOWERS, seed=1)
+        with witness, locked(home):
+            until(lambda: metric(server.url, "ekiben_log_unavailable") == 1, 20)
+        settled(server)
+        assert metric(server.url, DROPPED) == 0
+
+    verdict = home.judge(witness.sent)
+
+    assert set(witness.statuses) == {200}
+    assert (verdict.missing, verdict.different) == ([], [])
+    assert max(one.seconds for one in witness.sent) < 2
+
+
+def test_c60_while_the_log_is_locked_fail_closed_refuses_within_seconds(
+    home: LogHome,
+) -> None:
+    with serve(home.path, extra=home.settings(LOG="fail-closed")) as server:
+        assert ask(server).status_code == 200
+        with locked(home):
+            began = time.monotonic()
+            answer = ask(server)
+            assert answer.status_code == 503, answer.text
+            assert answer.headers["retry-after"] == "1"
+            assert time.monotonic() - began < 5
+        until(lambda: ask(server).status_code == 200, 10)
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved", "deleted with its parts"])
+def test_c60_a_log_that_is_moved_or_deleted_is_made_anew_by_both_workers(
+    home: LogHome, how: str, tmp_path: Path
+) -> None:
+    away = tmp_path / "away.db"
+    with serve(home.path, extra=home.settings() | TWO_WORKERS) as server:
+        witness = Witness(lambda: server.url, FLOWERS)
+        with witness:
+            for turn in range(3):
+                time.sleep(1)
+                at = witness.rows
+                home.file.rename(away.with_stem(f"away{turn}"))
+                if how == "deleted with its parts":
+                    for ending in ("-wal", "-shm"):
+                        (home.directory / f"predictions.db{ending}").unlink()
+                elif how == "deleted":
+                    away.with_stem(f"away{turn}").unlink()
+                until(lambda at=at: witness.rows > at + 50, 20)  # type: ignore[misc]
+            kept = len(witness.sent)
+            time.sleep(1.5)
+        settled(server)
+        assert metric(server.url, DROPPED) == 0
+
+    assert set(witness.statuses) == {200}
+    late = home.judge(witness.sent[kept + 10 :])
+    assert (late.missing, late.different) == ([], [])
+    assert len(home.logged()) > 0
+    assert integrity(home.file) == "ok"
+    if how == "moved":
+        files = [away.with_stem(f"away{turn}") for turn in range(3)]
+        assert all(integrity(file) == "ok" for file in files)
+        everywhere = {
+            one.prediction_id
+            for file in (*files, home.file)
+            for one in read_log(f"sqlite:///{file}", FLOWERS)
+        }
+        asked = {one["prediction_id"] for sent in witness.sent for one in sent.answers}
+        assert asked <= everywhere
+
+
+def integrity(file: Path) -> str:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+def test_c60_the_log_is_for_its_owner_alone(home: LogHome) -> None:
+    with serve(home.path, extra=home.settings()) as server:
+        assert ask(server).status_code == 200
+        settled(server)
+        modes = {os.stat(one).st_mode & 0o777 for one in home.directory.glob("pred*")}
+    assert modes == {0o600}
