@@ -139,10 +139,10 @@ SECTIONS: dict[str, tuple[Criterion, ...]] = {
           "tests/unit/registry/test_ledger.py::test_nobody_waits_longer_than_the_lead"),
     ),
     "Prediction log": (
-        c(60, "★", "A log that cannot be written", reason="there is no prediction log yet"),
-        c(61, "★", "A log whose writer is killed", reason="there is no prediction log yet"),
+        c(60, "★", "A log that cannot be written"),
+        c(61, "★", "A log whose writer is killed"),
         c(62, "F★", "No secret and no forged line gets into a log"),
-        c(63, "", "Every record in exactly one file", reason="there is no prediction log yet"),
+        c(63, "", "Every record in exactly one file"),
     ),
     "Process, start, stop": (
         c(65, "★", "A killed worker is replaced, or the container ends"),

@@ -124,11 +124,10 @@ def _flat(logged: Logged, truth: Observed | None) -> dict[str, Any]:
     return own | row | answer | known
 
 
-def _array(column: "pa.Field", rows: Iterable[dict[str, Any]]) -> "pa.Array":
-    import pyarrow
+def _array(column: Any, rows: Iterable[dict[str, Any]]) -> "pa.Array":
+    import pyarrow as pa
 
-    pa: Any = pyarrow  # of its types only part is there
-    fits = _FITS.get(str(column.type), _as_text)
+    fits: Callable[[Any], Any] = _FITS.get(str(column.type), _as_text)
     return pa.array([fits(row.get(column.name)) for row in rows], type=column.type)
 
 

@@ -97,6 +97,8 @@ class LogCounts:
         )
         if not unsettled:
             self._file.unlink(missing_ok=True)
+        # The mapping holds the file open: closing it here does not let go of the lock.
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
         os.close(self._lock)
         self._lock = None
 

@@ -103,7 +103,8 @@ class LogWriter:
         self._until = time.monotonic() + seconds
         self._stopping.set()
         self._queue.wake()
-        self._thread.join(seconds + 1)
+        if self._thread.is_alive():
+            self._thread.join(seconds + 1)
         return True
 
     def _run(self) -> None:

@@ -1,0 +1,81 @@
+"""A process that logs as a worker does, and says on standard output what it has answered.
+
+Used as: python -m tests.faults.log_child JSON_OF_SETTINGS; runs until it is killed. Each
+line is an id, written when an answer would be sent; "lost N" is what it found at the start.
+"""
+
+import asyncio
+import json
+import os
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+from uuid_utils import uuid7
+
+from ekiben.monitoring.prediction_log import PredictionLog, logged
+from ekiben.schemas.iris import IrisFlower
+from ekiben.settings import Settings
+from tests.oracle import iris_row
+
+ROWS = {"iris": IrisFlower}
+
+
+class Printed:
+    """Tells the lost rows to whoever started this process."""
+
+    def written(self, use_case: str, rows: int) -> None:
+        pass
+
+    def dropped(self, use_case: str, reason: str, rows: int) -> None:
+        say(f"{reason} {rows}")
+
+    def waiting(self, rows: int) -> None:
+        pass
+
+    def flushed(self, seconds: float) -> None:
+        pass
+
+    def available(self, is_available: bool) -> None:
+        say(f"available {is_available}")
+
+
+def say(line: str) -> None:
+    os.write(1, f"{line}\n".encode())
+
+
+def answer() -> dict[str, Any]:
+    return {"species": "setosa", "prediction_id": str(uuid7()), "model": "iris:a"}
+
+
+async def run(predictions: PredictionLog, chance: random.Random) -> None:
+    while True:
+        rows = [IrisFlower(**iris_row(chance)) for _ in range(chance.randint(1, 5))]
+        answers = [answer() for _ in rows]
+        waiter = predictions.add(
+            "iris",
+            "iris:a",
+            rows,
+            answers,
+            batch_rows=len(rows),
+            seconds=0.001,
+            request_id="",
+            caller="",
+        )
+        if waiter is not None:
+            await logged(waiter, 30)
+        say(" ".join(one["prediction_id"] for one in answers))
+        await asyncio.sleep(0.0005)
+
+
+def main(told: str) -> None:
+    settings = Settings.model_validate(json.loads(told))
+    directory = Path(settings.home) / "counts"
+    predictions = PredictionLog.start(settings, ROWS, Printed(), directory)
+    assert predictions is not None
+    asyncio.run(run(predictions, random.Random()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,196 @@
+"""C-61: kill -9 at random loses at most the flush window of the log, torn never, counted always."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.criteria_plugin import Figure
+from tests.faults.iris_home import until
+from tests.faults.lives import ready_workers
+from tests.faults.log_home import TWO_WORKERS, LogHome
+from tests.faults.test_prediction_log import FLOWERS, integrity, settled
+from tests.oracle import Witness, metric, read_log
+from tests.servers import PROJECT, Server, serve, stop
+
+pytestmark = pytest.mark.timeout(3000)
+
+WINDOW_SECONDS = 0.2
+SLACK_SECONDS = 1.0
+"""What a tick, a transaction and a busy machine add to the window."""
+KILLS = [5, pytest.param(100, marks=pytest.mark.slow)]
+
+
+def life(home: Path, seconds: float, **settings: object) -> list[str]:
+    """Let a process log until it is killed after *seconds* of work; return its lines."""
+    told = {"home": str(home), "log_flush_ms": 1000 * WINDOW_SECONDS, **settings}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.log_child", json.dumps(told)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+    )
+    lines: list[str] = []
+    timer = threading.Timer(seconds, process.kill)
+    assert process.stdout is not None
+    with process:
+        for line in process.stdout:
+            lines.append(line.decode())
+            if timer.ident is None and is_answer(lines[-1]):
+                timer.start()
+    timer.cancel()
+    return lines
+
+
+def is_answer(line: str) -> bool:
+    return line.count("-") >= 4
+
+
+def lost_of(lines: list[str]) -> int:
+    return sum(int(one.split()[1]) for one in lines if one.startswith("lost"))
+
+
+def ids_of(lines: list[str]) -> list[str]:
+    return [i for one in lines if is_answer(one) for i in one.split()]
+
+
+def lives(home: Path, kills: int, **settings: object) -> tuple[list[list[str]], int]:
+    """Kill so many processes one after the other; return what each said and the lost in all.
+
+    One more is started at the end, to count what died with the last one.
+    """
+    chance = random.Random(kills)
+    said = [life(home, chance.uniform(0.05, 0.9), **settings) for _ in range(kills)]
+    last = life(home, 1.0, **settings)
+    return said, sum(lost_of(one) for one in [*said, last])
+
+
+def logged_ids(home: Path) -> set[str]:
+    file = home / "ekiben" / "predictions.db"
+    assert integrity(file) == "ok"
+    return {one.prediction_id for one in read_log(f"sqlite:///{file}", FLOWERS)}
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_c61_killed_writers_lose_no_more_than_their_window_and_all_is_counted(
+    tmp_path: Path, kills: int, figure: Figure
+) -> None:
+    said, counted = lives(tmp_path, kills)
+
+    held = logged_ids(tmp_path)
+    missing = [[one for one in ids_of(lines) if one not in held] for lines in said]
+    total = sum(len(one) for one in missing)
+    # A request that was let in when the kill came was counted and not answered.
+    assert total <= counted <= total + 5 * kills
+    assert total > 0
+    for lines, gone in zip(said, missing, strict=True):
+        answered = ids_of(lines)
+        # What is lost is the end of what was answered, never a hole in it.
+        assert gone == answered[len(answered) - len(gone) :]
+        assert span(gone) <= WINDOW_SECONDS + SLACK_SECONDS
+    figure("answered rows", sum(len(ids_of(lines)) for lines in said))
+    figure("rows lost", total)
+    figure("rows counted as lost", counted)
+    figure("longest window lost, ms", round(1000 * max(map(span, missing))))
+
+
+def span(ids: list[str]) -> float:
+    """Return the seconds between the first and the last of these ids, which hold their times."""
+    if not ids:
+        return 0.0
+    first, last = (int(one.replace("-", "")[:12], 16) for one in (ids[0], ids[-1]))
+    return (last - first) / 1000
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_c61_fail_closed_loses_nothing_and_waiting_is_what_does_it(
+    tmp_path: Path, kills: int
+) -> None:
+    """Its teeth are the test above: the same, but answers do not wait for their records."""
+    said, counted = lives(tmp_path, kills, log="fail-closed")
+
+    held = logged_ids(tmp_path)
+    answered = [one for lines in said for one in ids_of(lines)]
+    assert [one for one in answered if one not in held] == []
+    assert len(answered) > 20 * kills
+    assert counted == 0
+
+
+def test_c61_without_counts_that_outlive_a_process_the_loss_goes_uncounted(
+    tmp_path: Path,
+) -> None:
+    """The teeth of the count: the directory for it cannot be made."""
+    (tmp_path / "counts").write_text("in the way")
+
+    said, counted = lives(tmp_path, 3)
+
+    held = logged_ids(tmp_path)
+    assert [i for lines in said for i in ids_of(lines) if i not in held]
+    assert counted == 0
+
+
+def kill_one(server: Server, chance: random.Random) -> None:
+    until(lambda: len(ready_workers_of(server)) == 2, 60)
+    time.sleep(chance.uniform(0.1, 1.0))
+    os.kill(chance.choice(sorted(ready_workers_of(server))), signal.SIGKILL)
+
+
+def ready_workers_of(server: Server) -> set[int]:
+    alive = set(server.workers())
+    return alive & ready_workers(server)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("rounds", "policy"),
+    [
+        pytest.param(1, "fail-open", id="open"),
+        pytest.param(1, "fail-closed", id="closed"),
+        pytest.param(20, "fail-open", id="open-100-kills", marks=pytest.mark.slow),
+        pytest.param(20, "fail-closed", id="closed-100-kills", marks=pytest.mark.slow),
+    ],
+)
+def test_c61_a_server_whose_workers_and_all_are_killed_counts_what_it_lost(
+    tmp_path_factory: pytest.TempPathFactory, rounds: int, policy: str, figure: Figure
+) -> None:
+    """Five kills a round: workers one by one, then all of the server at once."""
+    home = LogHome.make(tmp_path_factory.mktemp("killed"))
+    extra = home.settings(LOG=policy) | TWO_WORKERS
+    extra.pop("EKIBEN_RUN_DIR")
+    chance, url, counted = random.Random(rounds), "", 0.0
+    workers = 2 if rounds == 1 else 4
+    witness = Witness(lambda: url, FLOWERS)
+    for _ in range(rounds):
+        with serve(home.path, extra=extra) as server:
+            url = server.url
+            with witness:
+                for _ in range(workers):
+                    kill_one(server, chance)
+                until(lambda: len(ready_workers_of(server)) == 2, 60)
+                time.sleep(chance.uniform(0.1, 1.0))
+                counted += metric(server.url, "ekiben_log_dropped_rows_total")
+                os.killpg(server.process.pid, signal.SIGKILL)
+            server.process.wait()
+    with serve(home.path, extra=extra) as server:
+        settled(server)
+        counted += metric(server.url, "ekiben_log_dropped_rows_total")
+        stop(server.process)
+
+    verdict = home.judge(witness.sent)
+    assert integrity(home.file) == "ok"
+    missing = len(verdict.missing)
+    # Rows of requests that were cut off are counted too: nobody was told an answer.
+    cut = sum(len(one.rows) for one in witness.sent if one.status == 0)
+    assert missing <= counted <= missing + cut
+    assert (missing > 0) == (policy == "fail-open")
+    verdict.missing.clear()
+    assert verdict.sound, verdict
+    figure("answered rows", verdict.answered)
+    figure("rows lost", missing)
+    figure("rows counted as lost", int(counted))
