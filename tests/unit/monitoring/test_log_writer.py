@@ -79,7 +79,10 @@ class Bench:
 
     def add(self, rows: int = 1, **changed: Any) -> "asyncio.Future[None] | None":
         answers = [{"prediction_id": str(uuid7()), "model": "spam:a"}] * rows
-        given = {"rows": [Message(text="a")] * rows, "answers": answers} | changed
+        given: dict[str, Any] = {
+            "rows": [Message(text="a")] * rows,
+            "answers": answers,
+        } | changed
         return self.log.add(
             "spam",
             "spam:a",
