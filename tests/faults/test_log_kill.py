@@ -151,7 +151,7 @@ def ready_workers_of(server: Server) -> set[int]:
     ("rounds", "policy"),
     [
         pytest.param(1, "fail-open", id="open"),
-        pytest.param(1, "fail-closed", id="closed"),
+        pytest.param(1, "fail-closed", id="closed", marks=pytest.mark.slow),
         pytest.param(20, "fail-open", id="open-100-kills", marks=pytest.mark.slow),
         pytest.param(20, "fail-closed", id="closed-100-kills", marks=pytest.mark.slow),
     ],

@@ -1,7 +1,6 @@
 """The prediction log under load and whatever befalls its file (C-60): nothing lost uncounted."""
 
 import contextlib
-import os
 import random
 import shutil
 import sqlite3
@@ -17,7 +16,7 @@ from tests.criteria_plugin import Figure
 from tests.faults.iris_home import until
 from tests.faults.log_home import ROWS, TWO_WORKERS, LogHome
 from tests.faults.test_home_faults import mount, unmount
-from tests.oracle import Verdict, Witness, iris_row, metric, read_log
+from tests.oracle import Verdict, Witness, iris_row, judge, metric, read_log
 from tests.servers import Server, serve
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
@@ -105,7 +104,9 @@ def test_c63_bentomls_own_path_and_long_requests_are_logged_too(home: LogHome) -
     assert max(one.batch_rows for one in home.logged()) == 300
 
 
-def test_c67_what_waits_is_in_the_log_when_a_server_was_stopped(home: LogHome) -> None:
+def test_c67_what_waits_is_in_the_log_of_its_owner_when_a_server_was_stopped(
+    home: LogHome,
+) -> None:
     extra = home.settings(LOG_FLUSH_MS="10000") | TWO_WORKERS
     with (
         serve(home.path, extra=extra) as server,
@@ -120,6 +121,8 @@ def test_c67_what_waits_is_in_the_log_when_a_server_was_stopped(home: LogHome) -
     assert verdict.sound, verdict
     assert verdict.answered > 10
     assert list((home.path / "run" / "log").glob("*.counts")) == []
+    modes = {one.stat().st_mode & 0o777 for one in home.directory.glob("pred*")}
+    assert modes == {0o600}
 
 
 @contextlib.contextmanager
@@ -194,8 +197,6 @@ def refused_while_full(home: LogHome, extra: dict[str, str]) -> tuple[Witness, V
             for one in read_log(home.url, FLOWERS)
             if one.request_id.startswith(f"w{witness.seed}-")
         ]
-        from tests.oracle import judge
-
         return witness, judge(witness.sent, records)
 
 
@@ -231,6 +232,7 @@ def serve_patched(home: LogHome, extra: dict[str, str]) -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.slow
 def test_c60_a_read_only_log_costs_no_answer_and_is_written_when_it_can_be(
     home: LogHome,
 ) -> None:
@@ -291,6 +293,7 @@ def test_c60_while_the_log_is_locked_fail_open_answers_and_loses_nothing(
     assert max(one.seconds for one in witness.sent) < 2
 
 
+@pytest.mark.slow
 def test_c60_while_the_log_is_locked_fail_closed_refuses_within_seconds(
     home: LogHome,
 ) -> None:
@@ -305,6 +308,7 @@ def test_c60_while_the_log_is_locked_fail_closed_refuses_within_seconds(
         until(lambda: ask(server).status_code == 200, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["deleted", "moved", "deleted with its parts"])
 def test_c60_a_log_that_is_moved_or_deleted_is_made_anew_by_both_workers(
     home: LogHome, how: str, tmp_path: Path
@@ -348,11 +352,3 @@ def test_c60_a_log_that_is_moved_or_deleted_is_made_anew_by_both_workers(
 def integrity(file: Path) -> str:
     with contextlib.closing(sqlite3.connect(file)) as connection:
         return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
-
-
-def test_c60_the_log_is_for_its_owner_alone(home: LogHome) -> None:
-    with serve(home.path, extra=home.settings()) as server:
-        assert ask(server).status_code == 200
-        settled(server)
-        modes = {os.stat(one).st_mode & 0o777 for one in home.directory.glob("pred*")}
-    assert modes == {0o600}
