@@ -14,6 +14,7 @@ from ekiben.errors import (
     LedgerTooNew,
     LedgerUnavailable,
 )
+from ekiben.monitoring.opening import LateStore
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.ledger import Ledger
 from ekiben.registry.local import LocalRollbacks
@@ -22,6 +23,7 @@ from ekiben.registry.store import Store
 from ekiben.serving.binding import auth_required, bound_host
 from ekiben.serving.entrance import check as check_entrance
 from ekiben.serving.follower import Follower, Releases
+from ekiben.serving.live import Live
 from ekiben.serving.probe import Limits, probe
 from ekiben.serving.refreshing import make_refresher
 from ekiben.serving.roster import Choice, Roster
@@ -123,8 +125,11 @@ class Plan:
 
         follower = Follower(roster, self.releases, try_apart)
         watch = Watch(roster, self.releases, Allowed.by(self.settings))
-        refresher = make_refresher([])
-        return Worker(self.use_cases, roster, follower, watch, self.settings, refresher)
+        live = Live(self.settings, self.use_cases, LateStore(self.settings.log_url))
+        refresher = make_refresher([live.job])
+        return Worker(
+            self.use_cases, roster, follower, watch, self.settings, refresher, live
+        )
 
 
 def _served(

@@ -14,6 +14,7 @@ from ekiben.errors import (
     DeadlineExceeded,
     Forbidden,
     KeysUnread,
+    LogUnavailable,
     NotReady,
     Overloaded,
     QuotaExceeded,
@@ -122,6 +123,7 @@ _TABLE = (
         "The deadline passed before an answer was ready.",
     ),
 )
+LOG_UNAVAILABLE = "The prediction log cannot be reached; nothing was kept, try again."
 KEYS_UNREAD = "The API keys are not read yet; try again later."
 QUOTA_EXCEEDED = "The rows of this key or token for today, UTC, are used up."
 REFUSALS: Mapping[str, Refusal] = MappingProxyType(
@@ -170,6 +172,9 @@ def problem_of(exception: BaseException) -> tuple[str, str, dict[str, str]]:
         case KeysUnread():
             code, detail = "not_ready", KEYS_UNREAD
             headers = {"Retry-After": str(NOT_READY_SECONDS)}
+        case LogUnavailable():
+            code, detail = "not_ready", LOG_UNAVAILABLE
+            headers = {"Retry-After": str(NOT_READY_SECONDS)}
         case NotReady():
             code = "not_ready"
             headers = {"Retry-After": str(NOT_READY_SECONDS)}
@@ -215,6 +220,10 @@ _SAFE_MESSAGES = frozenset(
         "too_short",
         "too_long",
         "list_type",
+        "datetime_early",
+        "datetime_past",
+        "datetime_zoned",
+        "label_unknown",
     ]
 )
 _OWN_MESSAGES = {
@@ -270,10 +279,13 @@ def problem_response(
     code: str,
     detail: str | None = None,
     headers: Mapping[str, str] | None = None,
+    errors: Sequence[FieldError] | None = None,
 ) -> Response:
     """Return a refusal as a Starlette response; without *detail*, the kind's own."""
     refusal = REFUSALS[code]
     # The guard counts it by this.
     scope.setdefault("state", {})["code"] = code
-    body = problem_body(code, detail or refusal.detail, request_id_of(scope))
+    body = problem_body(code, detail or refusal.detail, request_id_of(scope), errors)
+    if code in CLOSING:
+        headers = {**(headers or {}), "Connection": "close"}
     return Response(body, refusal.status, headers, MEDIA_TYPE)

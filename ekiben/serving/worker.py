@@ -16,6 +16,7 @@ from ekiben.schemas.base import Row
 from ekiben.serving.admission import Admission
 from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, never
 from ekiben.serving.follower import Follower
+from ekiben.serving.live import Live
 from ekiben.serving.model_threads import ModelThreads
 from ekiben.serving.roster import Roster
 from ekiben.serving.watch import Watch
@@ -51,6 +52,7 @@ class Worker:
     watch: Watch
     settings: "Settings"
     refresher: Refresher = field(default_factory=Refresher)
+    live: Live | None = None
     dispatchers: dict[str, Dispatcher] = field(init=False)
     threads: ModelThreads = field(init=False)
 
