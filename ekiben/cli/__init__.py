@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "ekiben.cli.upkeep:verify",
     "prune": "ekiben.cli.upkeep:prune",
     "build": "ekiben.cli.build:build_command",
+    "performance": "ekiben.cli.performance:performance",
     "drain": "ekiben.cli.drain:drain",
     "keys": "ekiben.cli.keys:app",
     "data": "ekiben.cli.data:app",

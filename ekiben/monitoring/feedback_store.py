@@ -138,7 +138,7 @@ class FeedbackStore(PredictionStore):
             .select_from(newest.join(PREDICTIONS, P.id == newest.c.id))
             .outerjoin(FEEDBACK, newest.c.id == F.id)
             .group_by(P.tag)
-            .order_by(sa.func.max(P.at).desc())
+            .order_by(sa.func.max(P.at).desc(), P.tag)
         )
         with self._reading() as connection:
             return [

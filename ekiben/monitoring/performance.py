@@ -21,6 +21,8 @@ from ekiben.schemas.model_card import Evaluation
 from ekiben.use_cases.use_case import Fields, Floats, UseCase
 
 SEED = 0
+HASHED = "hmac-sha256:"
+"""What a value begins with of which the log keeps only a hash."""
 MOST_DELAYS = 50_000
 """Labels by which the delay is measured."""
 NEEDS_PROBABILITIES = frozenset({"roc_auc", "average_precision", "log_loss", "brier"})
@@ -209,6 +211,8 @@ def _slices(
 ) -> Mapping[str, "pd.Series[Any]"]:
     """Name each row's groups; a slice by a field that the log does not keep is left out."""
     frame = pd.DataFrame.from_records(list(rows))
+    hashed = [name for name in frame if str(frame[name].iloc[0]).startswith(HASHED)]
+    frame = frame.drop(columns=hashed)
     found = {}
     for name, of in use_case.slices.items():
         try:

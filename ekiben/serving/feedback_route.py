@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ekiben.errors import UnknownUseCase
+from ekiben.errors import LogUnavailable, UnknownUseCase
 from ekiben.schemas.feedback import MAX_ITEMS, FeedbackRequest, feedback_request
 from ekiben.serving import metrics
 from ekiben.serving.access_checks import caller_of
@@ -32,6 +32,7 @@ from ekiben.serving.json_bodies import (
 )
 from ekiben.serving.needs import FEEDBACK_PATH
 from ekiben.serving.problems import (
+    NOT_READY_SECONDS,
     problem_of,
     problem_response,
     request_id_of,
@@ -41,6 +42,7 @@ from ekiben.use_cases.use_case import UseCase
 
 log = logging.getLogger(__name__)
 
+LOG_AWAY = "The prediction log cannot be reached; send the same again later."
 FIELDS = 3
 CROWD = 100
 """Fields that an object may have and still be told which of them are unknown."""
@@ -88,6 +90,9 @@ class FeedbackRoute:
         except InvalidRequest as error:
             code, detail, errors = validation_problem(error.reason)
             response = problem_response(scope, code, detail, errors=errors)
+        except LogUnavailable:
+            retry = {"Retry-After": str(NOT_READY_SECONDS)}
+            response = problem_response(scope, "not_ready", LOG_AWAY, retry)
         except Exception as error:
             code, detail, headers = problem_of(error)
             if code == "internal":

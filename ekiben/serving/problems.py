@@ -14,7 +14,6 @@ from ekiben.errors import (
     DeadlineExceeded,
     Forbidden,
     KeysUnread,
-    LogUnavailable,
     NotReady,
     Overloaded,
     QuotaExceeded,
@@ -123,7 +122,6 @@ _TABLE = (
         "The deadline passed before an answer was ready.",
     ),
 )
-LOG_UNAVAILABLE = "The prediction log cannot be reached; nothing was kept, try again."
 KEYS_UNREAD = "The API keys are not read yet; try again later."
 QUOTA_EXCEEDED = "The rows of this key or token for today, UTC, are used up."
 REFUSALS: Mapping[str, Refusal] = MappingProxyType(
@@ -171,9 +169,6 @@ def problem_of(exception: BaseException) -> tuple[str, str, dict[str, str]]:
             detail = QUOTA_EXCEEDED if isinstance(exception, QuotaExceeded) else None
         case KeysUnread():
             code, detail = "not_ready", KEYS_UNREAD
-            headers = {"Retry-After": str(NOT_READY_SECONDS)}
-        case LogUnavailable():
-            code, detail = "not_ready", LOG_UNAVAILABLE
             headers = {"Retry-After": str(NOT_READY_SECONDS)}
         case NotReady():
             code = "not_ready"
