@@ -22,7 +22,7 @@ from ekiben.use_cases.use_case import UseCase
 
 log = logging.getLogger(__name__)
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 4.0
 """How long an answer waits for figures; after that it says `measuring`."""
 MOST_VERSIONS = 5
 """Versions of a use case that have gauges: the newest in traffic."""
