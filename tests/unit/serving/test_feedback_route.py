@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from ekiben.access.caller import ANONYMOUS
 from ekiben.errors import LogUnavailable, Overloaded
 from ekiben.schemas.feedback import EXAMPLE_ID, FeedbackAccepted, FeedbackItem
+from ekiben.serving import feedback_route
 from ekiben.serving.edge import InvalidRequest, Refused
 from ekiben.serving.feedback_route import FeedbackRoute
 from ekiben.serving.intake import Intake
@@ -215,3 +216,14 @@ def test_a_fault_of_ours_is_500_without_a_word_about_it() -> None:
 
     assert (response.status_code, response.json()["code"]) == (500, "internal")
     assert "s3cret" not in response.text
+
+
+def test_without_the_look_at_objects_the_last_of_two_labels_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    twice = body().decode().replace('"label"', '"label": "virginica", "label"')
+    monkeypatch.setattr(feedback_route, "_check_objects", lambda _: None)
+
+    (item,) = route().parse("iris", twice.encode(), NOON).items
+
+    assert item.label == "setosa"
