@@ -218,6 +218,23 @@ class Settings(BaseModel):
         description="How many times as long as with the version before a model call may "
         "take, where that is over 50 ms more.",
     )
+    refresh_seconds: float = Field(
+        default=60.0,
+        ge=1,
+        description="Seconds after which what is measured of logged predictions is "
+        "measured anew: live quality in the metrics and in `performance`.",
+    )
+    live_days: float = Field(
+        default=30.0,
+        gt=0,
+        description="Days of logged predictions that live quality is measured on.",
+    )
+    maturity_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        description="Seconds that a prediction has to be old before its feedback counts "
+        "for live quality. Empty: what nine of ten labels take to come, as measured.",
+    )
     run_dir: Path | None = Field(
         default=None,
         description="Where a server and `ekiben drain` find each other, and where the "
@@ -311,6 +328,12 @@ class Settings(BaseModel):
     def promote_lead(self) -> timedelta:
         """From a promotion to its effect."""
         return timedelta(milliseconds=self.promote_lead_ms)
+
+    @property
+    def maturity(self) -> timedelta | None:
+        """How old a prediction has to be before its feedback counts; None: measure it."""
+        seconds = self.maturity_seconds
+        return None if seconds is None else timedelta(seconds=seconds)
 
     @property
     def ledger_url(self) -> str:

@@ -22,6 +22,7 @@ COMMANDS = {
     "prune": "ekiben.cli.upkeep:prune",
     "export": "ekiben.cli.export:export_command",
     "build": "ekiben.cli.build:build_command",
+    "performance": "ekiben.cli.performance:performance",
     "drain": "ekiben.cli.drain:drain",
     "keys": "ekiben.cli.keys:app",
     "data": "ekiben.cli.data:app",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -54,7 +55,7 @@ class PredictionStore:
     _wait: float
 
     @classmethod
-    def open(cls, url: str, *, wait: float = WAIT_SECONDS) -> "PredictionStore":
+    def open(cls, url: str, *, wait: float = WAIT_SECONDS) -> Self:
         """Open the log at *url*, making or migrating its tables where needed."""
         with unavailable():
             # A connection per operation: who keeps one open stays with a file that was
@@ -72,7 +73,7 @@ class PredictionStore:
 
     @classmethod
     @contextmanager
-    def opened(cls, url: str) -> Iterator["PredictionStore"]:
+    def opened(cls, url: str) -> Iterator[Self]:
         """Open the log for the length of a `with` block."""
         store = cls.open(url)
         try:

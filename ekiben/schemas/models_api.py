@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from ekiben.schemas.live import LivePerformance
 from ekiben.schemas.model_card import Metric, ModelCard
 
 
@@ -48,6 +49,9 @@ class Performance(Answer):
     filter: str
     filters: list[str] = Field(description="Every filter that this version knows.")
     offline: Measured = Field(description="On the test rows, at training.")
+    live: LivePerformance | None = Field(
+        description="On predictions whose labels came back, of every version."
+    )
 
 
 class Parameters(Answer):

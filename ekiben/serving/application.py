@@ -9,11 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ekiben import __version__
+from ekiben.monitoring.opening import LateStore
 from ekiben.serving.docs_pages import docs_routes
 from ekiben.serving.edge import App
 from ekiben.serving.entrance import make_access_checks
+from ekiben.serving.feedback_route import FeedbackRoute
 from ekiben.serving.guard import BENTOML_PATHS, Guard
 from ekiben.serving.health import health_routes
+from ekiben.serving.intake import Intake
 from ekiben.serving.lifecycle import LifeCycle
 from ekiben.serving.openapi import openapi_document
 from ekiben.serving.predict_route import PredictRoute
@@ -36,10 +39,14 @@ def build_application(
 ) -> Guard:
     """Return the ASGI application of one worker process; *auth*: it asks for keys."""
     life = LifeCycle(worker)
+    settings = worker.settings
+    intake = Intake(LateStore(settings.log_url))
+    feedback = FeedbackRoute(worker.use_cases, intake, settings.body_bytes)
     pages = Starlette(
         routes=[
             *health_routes(worker.roster, worker.follower, life),
-            *read_routes(worker.roster),
+            *read_routes(worker.roster, worker.live),
+            feedback.route,
             *docs_routes(
                 openapi_document(worker.use_cases, __version__, anonymous=not auth)
             ),
@@ -52,7 +59,7 @@ def build_application(
         for route in routes
     }
     behind = [path.decode() for path in BENTOML_PATHS]
-    access = make_access_checks(worker.settings, pages.routes, behind, required=auth)
+    access = make_access_checks(settings, pages.routes, behind, required=auth)
     life.admits = lambda: access.ready
     return Guard(bento, pages, predict, life, access)
 

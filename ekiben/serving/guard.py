@@ -182,7 +182,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 code = state.get("code", "")
-                metrics.requests.labels("", str(message["status"]), code).inc()
+                use_case = state.get("use_case", "")
+                metrics.requests.labels(use_case, str(message["status"]), code).inc()
                 identified = (b"x-request-id", identity.encode())
                 message["headers"] = with_security([*message["headers"], identified])
             await send(message)

@@ -140,3 +140,21 @@ log_flush_seconds = Histogram(
     "Time of one transaction of the prediction log.",
     buckets=LATENCY,
 )
+feedback = Counter(
+    "ekiben_feedback",
+    "Items of feedback: accepted, duplicate, differing (a duplicate with another label) "
+    "or unknown.",
+    ["use_case", "result"],
+)
+live_quality = Gauge(
+    "ekiben_live_quality",
+    "A version's metric on predictions whose labels are known; NaN where there is none.",
+    ["use_case", "model", "metric"],
+    multiprocess_mode="livemostrecent",
+)
+feedback_coverage = Gauge(
+    "ekiben_feedback_coverage",
+    "Share of a use case's predictions that have feedback, among those old enough.",
+    ["use_case"],
+    multiprocess_mode="livemostrecent",
+)

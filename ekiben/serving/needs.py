@@ -6,11 +6,12 @@ from types import MappingProxyType
 
 from starlette.routing import BaseRoute, Match
 
-from ekiben.access.caller import ADMIN, PREDICT, READ
+from ekiben.access.caller import ADMIN, FEEDBACK, PREDICT, READ
 from ekiben.serving.edge import Scope
 from ekiben.settings import Settings
 
 PREDICT_PATH = "/v1/{use_case}/predict"
+FEEDBACK_PATH = "/v1/{use_case}/feedback"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Need:
 OPEN = Need.any_of()
 TO_READ = Need.any_of(READ)
 TO_PREDICT = Need.any_of(PREDICT)
+TO_TELL = Need.any_of(FEEDBACK)
 UNLISTED = Need.any_of(ADMIN)
 """What a route asks for that nobody has listed yet: the least harm until a test says so."""
 
@@ -35,6 +37,7 @@ MODEL = "/v1/models/{use_case}"
 NEEDS: Mapping[str, Need] = MappingProxyType(
     {
         PREDICT_PATH: TO_PREDICT,
+        FEEDBACK_PATH: TO_TELL,
         "/v1/models": TO_READ,
         MODEL: TO_READ,
         f"{MODEL}/performance": TO_READ,

@@ -12,6 +12,8 @@ from ekiben.schemas.models_api import (
     Performance,
     ServingCard,
 )
+from ekiben.serving.openapi_feedback import feedback_paths
+from ekiben.serving.openapi_operations import ANY_CODES, headers_of, operation_of
 from ekiben.serving.openapi_parts import (
     PARAMETER_NAME,
     PERFORMANCE_FILTER,
@@ -48,9 +50,6 @@ _PREDICT_CODES = (
     "deadline_exceeded",
 )
 
-_ANY_CODES = ("bad_request", "request_timeout", "headers_too_large")
-"""What every operation may answer, because it is said before the route is known."""
-
 
 def openapi_document(
     use_cases: Sequence[UseCase], version: str, *, anonymous: bool = False
@@ -62,7 +61,14 @@ def openapi_document(
     schemas = Schemas(use_cases)
     names = [use_case.name for use_case in use_cases]
     predict = {f"/v1/{one.name}/predict": _predict(one, schemas) for one in use_cases}
-    paths = {**predict, **_models(names, schemas), **_health(schemas), **_pages()}
+    feedback = feedback_paths(use_cases, schemas)
+    paths = {
+        **predict,
+        **feedback,
+        **_models(names, schemas),
+        **_health(schemas),
+        **_pages(),
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -95,14 +101,14 @@ def _predict(use_case: UseCase, schemas: Schemas) -> Node:
     predictions = _examples(use_case.prediction)
     if predictions:
         answer["application/json"]["example"] = predictions[:1]
-    operation = _operation(
+    operation = operation_of(
         f"predict_{use_case.name}",
         "Predictions",
         f"Predict with {use_case.name}",
         f"{use_case.summary}\n\nOne prediction per row, in the order of the rows. "
         "Either every row is answered or none is.",
         parameters=PREDICT_HEADERS,
-        ok={"content": answer, "headers": _headers("X-Model")},
+        ok={"content": answer, "headers": headers_of("X-Model")},
         codes=_PREDICT_CODES,
     )
     body = {"required": True, "content": {"application/json": request}}
@@ -127,7 +133,7 @@ def _models(names: Sequence[str], schemas: Schemas) -> Node:
         name: str, summary: str, description: str, schema: Node, *more: Node
     ) -> Node:
         return {
-            "get": _operation(
+            "get": operation_of(
                 name,
                 "Models",
                 summary,
@@ -138,7 +144,7 @@ def _models(names: Sequence[str], schemas: Schemas) -> Node:
             )
         }
 
-    listing = _operation(
+    listing = operation_of(
         "list_models",
         "Models",
         "List the use cases",
@@ -209,12 +215,12 @@ def _health(schemas: Schemas) -> Node:
 
 def _pages() -> Node:
     html = text_content("text/html")
-    redirect = _operation(
+    redirect = operation_of(
         "home", "Documentation", "Lead to the documentation", "A redirect to `/docs`."
     )
     redirect["responses"] = {
-        "307": {"description": "See `Location`.", "headers": _headers("Location")},
-        **refusals((*_ANY_CODES, "internal")),
+        "307": {"description": "See `Location`.", "headers": headers_of("Location")},
+        **refusals((*ANY_CODES, "internal")),
     }
     return {
         "/openapi.json": _page(
@@ -248,30 +254,4 @@ def _page(
 ) -> Node:
     ok = {"content": content} if content else {}
     codes = ("internal", *codes)
-    return {"get": _operation(name, tag, summary, description, ok=ok, codes=codes)}
-
-
-def _operation(
-    name: str,
-    tag: str,
-    summary: str,
-    description: str,
-    *,
-    parameters: Sequence[Node] = (REQUEST_ID,),
-    ok: Node | None = None,
-    codes: Sequence[str] = (),
-) -> Node:
-    answered = {"description": "Answered.", "headers": _headers(), **(ok or {})}
-    return {
-        "operationId": name.replace("-", "_"),
-        "tags": [tag],
-        "summary": summary,
-        "description": description,
-        "parameters": list(parameters),
-        "responses": {"200": answered, **refusals((*_ANY_CODES, *codes))},
-    }
-
-
-def _headers(*more: str) -> Node:
-    names = ("X-Request-ID", *more)
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {"get": operation_of(name, tag, summary, description, ok=ok, codes=codes)}

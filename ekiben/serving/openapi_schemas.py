@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from ekiben.schemas.base import Rows
+from ekiben.schemas.feedback import FeedbackAccepted, feedback_request
 from ekiben.schemas.health import Health
 from ekiben.schemas.models_api import (
     ModelListing,
@@ -25,6 +26,7 @@ _ANSWERS = (
     Performance,
     Parameters,
     Parameter,
+    FeedbackAccepted,
     Health,
     Problem,
 )
@@ -35,8 +37,12 @@ class Schemas:
 
     def __init__(self, use_cases: Sequence[UseCase]) -> None:
         self.requests = {one.name: _request_model(one) for one in use_cases}
+        self.feedback = {
+            one.name: feedback_request(one.name, one.classes) for one in use_cases
+        }
         models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
             *((model, "validation") for model in self.requests.values()),
+            *((model, "validation") for model in self.feedback.values()),
             *((one.prediction, "serialization") for one in use_cases),
             *((model, "serialization") for model in _ANSWERS),
         ]

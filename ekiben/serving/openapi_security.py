@@ -2,7 +2,7 @@
 
 import re
 
-from ekiben.serving.needs import NEEDS, PREDICT_PATH, UNLISTED, Need
+from ekiben.serving.needs import NEEDS, UNLISTED, Need
 from ekiben.serving.openapi_parts import Node, refusals
 
 SCHEME = "key_or_token"
@@ -17,7 +17,7 @@ SECURITY_SCHEMES: Node = {
 }
 
 _REFUSED = ("unauthenticated", "forbidden", "rate_limited", "not_ready")
-_OF_A_USE_CASE = re.compile(r"/v1/[^/]+/predict")
+_OF_A_USE_CASE = re.compile(r"/v1/(?!models)[^/]+/(predict|feedback)")
 
 
 def secured(paths: Node, *, anonymous: bool) -> Node:
@@ -32,7 +32,8 @@ def secured(paths: Node, *, anonymous: bool) -> Node:
 
 
 def _need(path: str) -> Need:
-    return NEEDS.get(PREDICT_PATH if _OF_A_USE_CASE.fullmatch(path) else path, UNLISTED)
+    found = _OF_A_USE_CASE.fullmatch(path)
+    return NEEDS.get(f"/v1/{{use_case}}/{found[1]}" if found else path, UNLISTED)
 
 
 def _secured(operation: Node, need: Need, *, anonymous: bool) -> Node:

@@ -14,6 +14,7 @@ from ekiben.errors import (
     LedgerTooNew,
     LedgerUnavailable,
 )
+from ekiben.monitoring.opening import LateStore
 from ekiben.monitoring.prediction_log import check as check_log
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.ledger import Ledger
@@ -23,7 +24,9 @@ from ekiben.registry.store import Store
 from ekiben.serving.binding import auth_required, bound_host
 from ekiben.serving.entrance import check as check_entrance
 from ekiben.serving.follower import Follower, Releases
+from ekiben.serving.live import Live
 from ekiben.serving.probe import Limits, probe
+from ekiben.serving.refreshing import make_refresher
 from ekiben.serving.roster import Choice, Roster
 from ekiben.serving.sources import LedgerReleases, PinnedReleases
 from ekiben.serving.trial import Allowed
@@ -124,7 +127,11 @@ class Plan:
 
         follower = Follower(roster, self.releases, try_apart)
         watch = Watch(roster, self.releases, Allowed.by(self.settings))
-        return Worker(self.use_cases, roster, follower, watch, self.settings)
+        live = Live(self.settings, self.use_cases, LateStore(self.settings.log_url))
+        refresher = make_refresher([live.job])
+        return Worker(
+            self.use_cases, roster, follower, watch, self.settings, refresher, live
+        )
 
 
 def _served(

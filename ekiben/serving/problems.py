@@ -224,6 +224,10 @@ _SAFE_MESSAGES = frozenset(
         "too_short",
         "too_long",
         "list_type",
+        "datetime_early",
+        "datetime_past",
+        "datetime_zoned",
+        "label_unknown",
     ]
 )
 _OWN_MESSAGES = {
@@ -279,10 +283,13 @@ def problem_response(
     code: str,
     detail: str | None = None,
     headers: Mapping[str, str] | None = None,
+    errors: Sequence[FieldError] | None = None,
 ) -> Response:
     """Return a refusal as a Starlette response; without *detail*, the kind's own."""
     refusal = REFUSALS[code]
     # The guard counts it by this.
     scope.setdefault("state", {})["code"] = code
-    body = problem_body(code, detail or refusal.detail, request_id_of(scope))
+    body = problem_body(code, detail or refusal.detail, request_id_of(scope), errors)
+    if code in CLOSING:
+        headers = {**(headers or {}), "Connection": "close"}
     return Response(body, refusal.status, headers, MEDIA_TYPE)

@@ -1,6 +1,7 @@
 """The GET routes under /v1/models: which versions answer, and all that is known of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from pydantic import BaseModel, TypeAdapter
@@ -18,6 +19,7 @@ from ekiben.schemas.models_api import (
     Performance,
     ServingCard,
 )
+from ekiben.serving.live import Live, performance_of
 from ekiben.serving.problems import problem_response
 from ekiben.serving.read_only import ReadOnly
 from ekiben.serving.roster import Served
@@ -41,18 +43,22 @@ class Versions(Protocol):
         """Return one use case, or None when it is not served."""
 
 
-def read_routes(versions: Versions) -> list[Route]:
+Answered = Response | Awaitable[Response]
+
+
+def read_routes(versions: Versions, live: Live | None = None) -> list[Route]:
     """Return the routes, with HEAD beside GET and problems for all else.
 
-    Query parameters that a route does not know are ignored.
+    Query parameters that a route does not know are ignored. Without *live* nothing is
+    said of live traffic.
     """
 
     def listing(request: Request) -> Response:
         body = _listings.dump_json([_listing(one) for one in versions.listing()])
         return Response(body, media_type="application/json")
 
-    def of_loaded(answer: Callable[[Request, Served, ModelCard], Response]) -> ReadOnly:
-        def respond(request: Request) -> Response:
+    def of_loaded(answer: Callable[[Request, Served, ModelCard], Answered]) -> ReadOnly:
+        def respond(request: Request) -> Answered:
             served, card = _loaded(versions, request.path_params["use_case"])
             return answer(request, served, card)
 
@@ -62,7 +68,7 @@ def read_routes(versions: Versions) -> list[Route]:
     return [
         Route("/v1/models", ReadOnly(listing)),
         Route(model, of_loaded(_card)),
-        Route(f"{model}/performance", of_loaded(_performance)),
+        Route(f"{model}/performance", of_loaded(partial(_performance, live))),
         Route(f"{model}/params", of_loaded(_parameters)),
         Route(f"{model}/params/{{name}}", of_loaded(_parameter)),
     ]
@@ -113,7 +119,9 @@ def _card(request: Request, served: Served, card: ModelCard) -> Response:
     )
 
 
-def _performance(request: Request, served: Served, card: ModelCard) -> Response:
+async def _performance(
+    live: Live | None, request: Request, served: Served, card: ModelCard
+) -> Response:
     groups = groups_of(card.evaluation)
     wanted = request.query_params.get("filter", "overall")
     if wanted not in groups:
@@ -125,6 +133,7 @@ def _performance(request: Request, served: Served, card: ModelCard) -> Response:
             filter=wanted,
             filters=list(groups),
             offline=groups[wanted],
+            live=live and await performance_of(live, card.use_case, wanted, groups_of),
         )
     )
 

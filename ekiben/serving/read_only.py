@@ -1,7 +1,8 @@
 """How the read routes answer: GET and HEAD only, and every failure as a problem."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,19 +19,23 @@ class ReadOnly:
     An object instead of a function, so that Starlette hands over every method.
     """
 
-    def __init__(self, answer: Callable[[Request], Response]) -> None:
+    def __init__(
+        self, answer: Callable[[Request], Response | Awaitable[Response]]
+    ) -> None:
         self.answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await self._respond(Request(scope))(scope, receive, send)
+        response = await self._respond(Request(scope))
+        await response(scope, receive, send)
 
-    def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             allow = {"Allow": "GET, HEAD"}
             return problem_response(request.scope, "method_not_allowed", None, allow)
         try:
-            return self.answer(request)
+            answer = self.answer(request)
+            return await answer if isawaitable(answer) else answer
         except Exception as error:
             code, detail, headers = problem_of(error)
             if code == "internal":

@@ -14,10 +14,12 @@ from uuid_utils import uuid7
 
 from ekiben.errors import ClientGone
 from ekiben.monitoring.prediction_log import PredictionLog, logged
+from ekiben.monitoring.refresh import Refresher
 from ekiben.schemas.base import Row
 from ekiben.serving.admission import Admission
 from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, never
 from ekiben.serving.follower import Follower
+from ekiben.serving.live import Live
 from ekiben.serving.log_metrics import LogMetrics
 from ekiben.serving.model_threads import ModelThreads
 from ekiben.serving.roster import Roster
@@ -60,6 +62,8 @@ class Worker:
     follower: Follower
     watch: Watch
     settings: "Settings"
+    refresher: Refresher = field(default_factory=Refresher)
+    live: Live | None = None
     dispatchers: dict[str, Dispatcher] = field(init=False)
     threads: ModelThreads = field(init=False)
     predictions: PredictionLog | None = field(init=False, default=None)
@@ -112,10 +116,12 @@ class Worker:
         self.load()
         self.follower.start()
         self.watch.start()
+        self.refresher.start()
 
     def stop(self) -> None:
         """End what runs beside the requests; what is to be kept is written out."""
         self.follower.stop()
+        self.refresher.stop()
         if self.predictions is not None:
             self.predictions.stop(LOG_STOP_SECONDS)
 

@@ -7,12 +7,14 @@ import pytest
 from openapi_spec_validator import validate
 
 from ekiben.use_cases.catalog import USE_CASES, get_use_case
+from tests.feedback import UNKNOWN
 
 pytestmark = pytest.mark.server
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 NAMES = [one.name for one in USE_CASES]
 PREDICT = [f"/v1/{name}/predict" for name in NAMES]
+FEEDBACK = [f"/v1/{name}/feedback" for name in NAMES]
 REFUSED: dict[str, tuple[dict[str, Any], int]] = {
     "invalid_json": ({"content": b"{"}, 400),
     "payload_too_large": ({"content": b" " * (4 * 2**20 + 1)}, 413),
@@ -38,6 +40,9 @@ def filled(client: httpx.Client, path: str) -> str:
 
 def body(path: str) -> dict[str, Any]:
     """Return what a good request to *path* brings."""
+    if path in FEEDBACK:
+        label = get_use_case(path.split("/")[2]).classes[0]
+        return {"json": {"items": [{"prediction_id": UNKNOWN, "label": label}]}}
     if path not in PREDICT:
         return {}
     return {"json": {"rows": get_use_case(path.split("/")[2]).examples}}
@@ -75,7 +80,7 @@ def test_every_route_answers_to_the_methods_of_the_document_and_to_no_other(
         assert set(named) - {"X-Model"} <= {n for n in named if n in response.headers}
 
 
-@pytest.mark.parametrize("path", PREDICT)
+@pytest.mark.parametrize("path", [*PREDICT, *FEEDBACK])
 @pytest.mark.parametrize("code", REFUSED)
 def test_every_refusal_that_a_client_brings_about_is_in_the_document(
     client: httpx.Client, document: dict[str, Any], path: str, code: str

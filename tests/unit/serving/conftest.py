@@ -46,7 +46,7 @@ def _use_case(name: str, row: type[Row], prediction: type[Prediction]) -> UseCas
         prediction=prediction,
         dataset=cast("Dataset", None),
         encoding=cast("Encoding", None),
-        classes=(),
+        classes=("no", "yes"),
         build=_unused,
         scorer=_unused,
         decide=_unused,

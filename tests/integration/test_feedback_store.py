@@ -1,0 +1,221 @@
+"""Feedback in SQLite and in PostgreSQL: kept once, whoever sends it, and joined again."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from uuid_utils import uuid7
+
+from ekiben.errors import LogUnavailable
+from ekiben.monitoring.feedback_store import (
+    Counted,
+    FeedbackStore,
+    Recorded,
+    Window,
+)
+from ekiben.monitoring.opening import LateStore
+from ekiben.monitoring.records import Logged, Observed
+from tests.servers import PROJECT
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def log(url: str) -> Iterator[FeedbackStore]:
+    with FeedbackStore.opened(url) as opened:
+        yield opened
+
+
+def logged(minute: int = 0, *, use_case: str = "spam", tag: str = "spam:a") -> Logged:
+    return Logged(
+        prediction_id=str(uuid7()),
+        use_case=use_case,
+        tag=tag,
+        at=NOON + timedelta(minutes=minute),
+        row={"text": f"minute {minute}"},
+        answer={"label": "ham", "probability": 0.1 + 0.2},
+        batch_rows=1,
+        seconds=0.01,
+        request_id="r",
+        caller="",
+    )
+
+
+def told(one: Logged, label: object = "ham", *, after: float = 60.0) -> Observed:
+    came = one.at + timedelta(seconds=after)
+    return Observed(one.prediction_id, label, came, came, "k-1")
+
+
+def window(until: datetime = NOON + DAY, most: int = 1000) -> Window:
+    return Window("spam", NOON, until, most)
+
+
+def test_feedback_comes_back_with_its_prediction(log: FeedbackStore) -> None:
+    records = [logged(minute) for minute in range(3)]
+    log.write(records)
+    truth = told(records[1], "spam")
+
+    assert log.record([truth]) == Recorded(1, 0, 0)
+
+    found = list(log.read("spam", since=NOON, until=NOON + DAY))
+    assert found == [(records[0], None), (records[1], truth), (records[2], None)]
+
+
+def test_only_predictions_of_the_use_case_are_known(log: FeedbackStore) -> None:
+    mine, other = logged(), logged(use_case="iris", tag="iris:a")
+    log.write([mine, other])
+    ids = [mine.prediction_id, other.prediction_id, str(uuid7())]
+
+    assert log.known("spam", ids) == {mine.prediction_id}
+    assert log.known("spam", []) == set()
+
+
+def test_the_first_label_stays_and_another_one_is_told(log: FeedbackStore) -> None:
+    one, two = logged(), logged()
+    log.write([one, two])
+    log.record([told(one, "spam")])
+
+    again = log.record([told(one, "spam"), told(one, "ham"), told(two), told(two, 1)])
+
+    assert again == Recorded(accepted=1, duplicates=3, differing=2)
+    labels = {
+        record.prediction_id: truth.label
+        for record, truth in log.read("spam", since=NOON, until=NOON + DAY)
+        if truth
+    }
+    assert labels == {one.prediction_id: "spam", two.prediction_id: "ham"}
+
+
+def test_a_thousand_at_once(log: FeedbackStore) -> None:
+    records = [logged() for _ in range(1000)]
+    log.write(records)
+    told_all = [told(one) for one in records]
+
+    assert len(log.known("spam", [one.prediction_id for one in records])) == 1000
+    assert log.record(told_all) == Recorded(1000, 0, 0)
+    assert log.record(told_all[::-1]) == Recorded(0, 1000, 0)
+
+
+CHILD = """
+import json, sys
+from datetime import UTC, datetime
+from ekiben.monitoring.feedback_store import FeedbackStore
+from ekiben.monitoring.records import Observed
+url, turn, *ids = sys.argv[1:]
+now = datetime.now(UTC)
+with FeedbackStore.opened(url) as store:
+    input()
+    ids = ids[::-1] if turn == "1" else ids
+    total = 0
+    for start in range(0, len(ids), 50):
+        part = [Observed(one, turn, now, now, turn) for one in ids[start : start + 50]]
+        total += store.record(part).accepted
+print(total)
+"""
+
+
+def test_of_processes_that_post_the_same_each_item_is_accepted_exactly_once(
+    log: FeedbackStore, url: str
+) -> None:
+    records = [logged() for _ in range(400)]
+    log.write(records)
+    ids = [one.prediction_id for one in records]
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD, url, turn, *ids],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for turn in ("0", "1", "2")
+    ]
+
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    accepted = [int(child.communicate(timeout=60)[0]) for child in children]
+
+    assert sum(accepted) == 400
+    kept = [truth for _, truth in log.read("spam", since=NOON, until=NOON + DAY)]
+    writers = [truth.label for truth in kept if truth]
+    assert [writers.count(turn) for turn in ("0", "1", "2")] == accepted
+
+
+def test_versions_are_counted_the_newest_first(log: FeedbackStore) -> None:
+    old, new = [logged(m) for m in range(4)], [logged(m, tag="spam:b") for m in (2, 9)]
+    log.write([*old, *new, logged(1, use_case="iris", tag="iris:a")])
+    log.record([told(old[0]), told(old[3]), told(new[0])])
+
+    assert log.count(window()) == [
+        Counted("spam:b", 2, 1, new[0].at),
+        Counted("spam:a", 4, 2, NOON),
+    ]
+    assert log.count(window(until=NOON + timedelta(minutes=3))) == [
+        Counted("spam:a", 3, 1, NOON),
+        Counted("spam:b", 1, 1, new[0].at),
+    ]
+    assert log.count(window(most=2)) == [
+        Counted("spam:b", 1, 0, new[1].at),
+        Counted("spam:a", 1, 1, old[3].at),
+    ]
+
+
+def test_the_newest_that_are_labelled_are_read(log: FeedbackStore) -> None:
+    records = [logged(minute) for minute in range(5)]
+    log.write(records)
+    log.record([told(one) for one in records[:4]])
+
+    def minutes(most: int, limit: int) -> Sequence[str]:
+        return [o.row["text"] for o in log.labelled(window(most=most), limit)]
+
+    assert minutes(9, 9) == ["minute 3", "minute 2", "minute 1", "minute 0"]
+    assert minutes(9, 2) == ["minute 3", "minute 2"]
+    assert minutes(3, 9) == ["minute 3", "minute 2"]
+    assert {str(o.row) for o in log.labelled(window(), 9, rows=False)} == {"{}"}
+
+
+def test_delays_are_of_the_labels_that_came_in_the_time(log: FeedbackStore) -> None:
+    early, late = logged(0), logged(10)
+    other = logged(use_case="iris", tag="iris:a")
+    log.write([early, late, other])
+    log.record([told(early, after=7200), told(late, after=30), told(other, after=9)])
+    hour = NOON + timedelta(hours=1)
+
+    assert sorted(log.delays("spam", NOON, NOON + DAY, 10)) == [30, 7200]
+    assert log.delays("spam", NOON, hour, 10) == [30]
+    assert log.delays("spam", hour, NOON + DAY, 10) == [7200]
+
+
+def test_the_first_prediction_without_feedback_is_found(log: FeedbackStore) -> None:
+    records = [logged(minute) for minute in range(4)]
+    log.write(records)
+    log.record([told(records[0]), told(records[1]), told(records[3])])
+
+    assert log.first_unlabelled("spam", NOON) == records[2].at
+    assert log.first_unlabelled("spam", records[3].at) is None
+
+
+def test_a_log_that_was_away_at_first_is_opened_later(tmp_path: Path) -> None:
+    blocked = tmp_path / "home"
+    blocked.write_text("no directory")
+    store = LateStore(f"sqlite:///{blocked / 'log.db'}")
+
+    with pytest.raises(LogUnavailable):
+        store()
+    blocked.unlink()
+
+    opened = {id(store()) for _ in range(3)}
+    threads = [threading.Thread(target=lambda: opened.add(id(store()))) for _ in "abc"]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(opened) == 1
+    store().close()
