@@ -19,6 +19,7 @@ COMMANDS = {
     "rollback": "ekiben.cli.rollback:rollback",
     "history": "ekiben.cli.history:history",
     "replay": "ekiben.cli.replay:replay_command",
+    "retrain": "ekiben.cli.retrain:retrain_command",
     "verify": "ekiben.cli.upkeep:verify",
     "prune": "ekiben.cli.upkeep:prune",
     "build": "ekiben.cli.build:build_command",
