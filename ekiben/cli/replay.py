@@ -120,10 +120,11 @@ def _against(use_case: str, version: str, since: datetime, *, as_json: bool) -> 
     settings = Settings.from_env()
     store = Store.at(settings.home)
     tag = resolve(use_case, version, store.entries(use_case))
+    _, evidence = store.read(tag)
     predictor = load_predictor(store, get_use_case(use_case), tag)
     with PredictionStore.opened(settings.log_url) as log:
-        found = contrast(_read(log, use_case, since), predictor)
-    if not found.all.rows and not found.left_out:
+        found = contrast(_read(log, use_case, since), predictor, evidence)
+    if not found.all.rows and not found.left_out.total():
         raise NothingLogged(use_case, since)
     print_contrast(found, as_json=as_json)
 

@@ -64,11 +64,11 @@ def print_contrast(found: Contrast, *, as_json: bool) -> None:
     if found.truths.rows:
         one = found.truths
         typer.echo(
-            f"of {one.rows:,} with feedback the logged answers have "
-            f"{one.logged_right:,} right, {found.tag} {one.other_right:,}"
+            f"of {one.rows:,} with feedback that it has not seen the logged answers "
+            f"have {one.logged_right:,} right, its own {one.other_right:,}"
         )
-    for cause, count in found.left_out.items():
-        typer.echo(f"{count:,} rows not asked: {cause}")
+    for cause, count in (+found.left_out).items():
+        typer.echo(f"{count:,} rows not compared: {cause}")
     for table in (_versions(found), _changes(found), _slices(found), _examples(found)):
         if table.row_count:
             Console().print(table)
@@ -104,6 +104,7 @@ def _slices(found: Contrast) -> Table:
 
 def _examples(found: Contrast) -> Table:
     table = Table("example", "row", "logged", "now", "true")
+    table.columns[0].no_wrap = True  # to be handed to `ekiben replay`
     for one in found.examples:
         true = "" if one.true is None else _label(one.true)
         words = (_short(one.row), _short(one.logged), _short(one.other), true)
@@ -120,11 +121,19 @@ def _share(one: Share) -> float:
 
 
 def _label(label: Any) -> str:
+    if isinstance(label, float):
+        return f"{label:.4g}"
     return label if isinstance(label, str) else json.dumps(label)
 
 
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items())
+    return _label(value)
+
+
 def _short(fields: Mapping[str, Any]) -> str:
-    text = ", ".join(f"{name} {_label(value)}" for name, value in fields.items())
+    text = ", ".join(f"{name} {_plain(value)}" for name, value in fields.items())
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
@@ -171,6 +180,6 @@ def _contrast_facts(found: Contrast) -> dict[str, Any]:
             for (before, after), rows in found.changes.most_common()
         ],
         "truths": asdict(found.truths),
-        "not_asked": dict(found.left_out),
+        "not_compared": dict(+found.left_out),
         "examples": [asdict(one) for one in found.examples],
     }

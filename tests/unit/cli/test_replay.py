@@ -213,7 +213,7 @@ def test_rows_that_are_not_whole_are_left_out_of_a_comparison(
 
     facts = json.loads(done("--since", "1d", "--against", second, "--json"))
 
-    assert facts["not_asked"] == {"row not whole": 1}
+    assert facts["not_compared"] == {"row not whole": 1}
     assert facts["rows"] == ROWS
 
 

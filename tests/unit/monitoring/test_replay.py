@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ekiben.datasets import load
+from ekiben.holdout import unseen
 from ekiben.monitoring import replay as replaying
 from ekiben.monitoring.against import contrast
 from ekiben.monitoring.records import Logged, Observed
@@ -256,9 +257,37 @@ def test_another_version_is_held_against_the_log(
     assert found.changes == {("mlops", label): 1}
     assert (found.truths.rows, found.truths.logged_right) == (1, 0)
     assert found.truths.other_right == 1
-    assert dict(found.left_out) == {"row not whole": 1}
+    assert +found.left_out == {"row not whole": 1}
     (example,) = found.examples
     assert (example.prediction_id, example.true) == (liar.prediction_id, label)
+
+
+def test_a_version_is_not_praised_for_rows_that_it_has_seen(
+    store: Store, tag: str, predictor: Predictor
+) -> None:
+    _, files = store.read(tag)
+    frame = load(IRIS.dataset, cache=store.models, offline=True).frame
+    fresh = unseen(IRIS, frame, files)
+    assert fresh is not None
+    records = answered(predictor, IRIS.encoding.rows_of(frame), timedelta(hours=1))
+    truths = [Observed(one.prediction_id, "setosa", NOW, NOW, "") for one in records]
+    pairs = list(zip(records, truths, strict=True))
+
+    found = contrast(pairs, predictor, files).truths
+
+    of_setosa = [one.answer["species"] == "setosa" for one in records]
+    right = sum(a and b for a, b in zip(of_setosa, fresh.tolist(), strict=True))
+    assert (found.rows, found.logged_right) == (fresh.sum(), right)
+    assert contrast(pairs, predictor).truths.rows == len(frame)
+
+
+def test_an_answer_that_names_no_label_is_left_out(
+    predictor: Predictor, record: Logged
+) -> None:
+    old = replace(record, answer={"kind": "setosa"})
+    found = contrast([(old, None), (record, None)], predictor)
+    assert found.all.rows == 1
+    assert +found.left_out == {"answer of another schema": 1}
 
 
 def test_disagreements_are_counted_by_slice(
