@@ -30,7 +30,7 @@ from ekiben.use_cases.catalog import get_use_case
 What = Annotated[
     str | None,
     typer.Argument(
-        metavar="[PREDICTION_ID | USE_CASE]",
+        metavar="PREDICTION_ID|USE_CASE",
         help="One prediction; or, with --since, a use case. None: all.",
     ),
 ]

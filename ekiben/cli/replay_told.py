@@ -134,7 +134,7 @@ def _plain(value: Any) -> str:
 
 def _short(fields: Mapping[str, Any]) -> str:
     text = ", ".join(f"{name} {_plain(value)}" for name, value in fields.items())
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return printable(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
 
 
 def _facts(found: Replay) -> dict[str, Any]:
