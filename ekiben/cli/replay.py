@@ -1,6 +1,8 @@
 """`ekiben replay`: logged rows through their own version again, or through another."""
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -21,6 +23,7 @@ from ekiben.monitoring.against import contrast
 from ekiben.monitoring.replay import Open, Tally, opening, replay, replay_one
 from ekiben.monitoring.store import PredictionStore
 from ekiben.predictor import load_predictor
+from ekiben.registry import store as store_module
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.store import Store
 from ekiben.releases import resolve
@@ -58,15 +61,28 @@ def replay_command(
 
     With --against, show what another version would have answered.
     """
-    if since is None:
-        _replay_one(_one_id(what, against, use_case), as_json=as_json)
-        return
-    name = _use_case_of(what, against, use_case)
-    if against:
-        assert name is not None
-        _against(name, against, since, as_json=as_json)
-    else:
-        _replay_all(name, since, as_json=as_json)
+    with _quiet_store():
+        if since is None:
+            _replay_one(_one_id(what, against, use_case), as_json=as_json)
+            return
+        name = _use_case_of(what, against, use_case)
+        if against:
+            assert name is not None
+            _against(name, against, since, as_json=as_json)
+        else:
+            _replay_all(name, since, as_json=as_json)
+
+
+@contextmanager
+def _quiet_store() -> Iterator[None]:
+    """Leave it to the one line of the command that libraries are others than at training."""
+    log = logging.getLogger(store_module.__name__)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _one_id(what: str | None, against: str | None, use_case: str | None) -> str:

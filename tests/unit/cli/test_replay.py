@@ -269,3 +269,29 @@ def test_the_command_itself_ends_with_the_code_and_one_line(
     assert found.stdout == ""
     (line,) = found.stderr.splitlines()
     assert line.startswith(f"ekiben: {records[0].prediction_id} by {records[0].tag}")
+
+
+def test_other_libraries_are_told_in_the_one_line(
+    home: Path, records: list[Logged], log_url: str
+) -> None:
+    store = Store.at(home)
+    elsewhere = registered_again(
+        store,
+        records[0].tag,
+        lambda card: {"libraries": card["libraries"] | {"numpy": "1.0.0"}},
+    )
+    answer = records[0].answer | {"probability": 0.123}
+    identity = written(log_url, records[0], tag=elsewhere, answer=answer)
+
+    found = subprocess.run(
+        [sys.executable, "-m", "ekiben", "replay", identity],
+        cwd=PROJECT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    (line,) = found.stderr.splitlines()
+    assert "different, libraries: probability was 0.123, is 0." in line
+    assert "numpy 1.0.0 then, " in line
