@@ -44,8 +44,8 @@ def seconds() -> float:
 COUNTER = itertools.count()
 
 
-def fitted(table: Table, **changed: int) -> Trained:
-    return fit(IRIS, table, clock=seconds, **changed)
+def fitted(table: Table) -> Trained:
+    return fit(IRIS, table, clock=seconds)
 
 
 @given(
