@@ -68,6 +68,18 @@ def test_no_test_row_was_seen_by_either_version() -> None:
     assert everything.tolist() == list(range(OLD + NEW))
 
 
+def test_a_split_by_chance_would_leak() -> None:
+    frame, files = frame_of(0, OLD + NEW), incumbent(frame_of(0, OLD))
+
+    parts = split(np.array(frame["label"].tolist()), np.random.default_rng(0))
+
+    fresh = unseen(SPAM, frame, files)
+    assert fresh is not None
+    assert not fresh[parts.test].all()
+    held = set(read_holdout(SPAM, files).frame["text"])
+    assert held & texts(frame, parts.train)
+
+
 def test_what_the_incumbent_was_tested_on_is_tested_on_again() -> None:
     original, logged = frame_of(0, OLD), frame_of(OLD, NEW)
     files, frame = incumbent(original), pd.concat([original, logged], ignore_index=True)
