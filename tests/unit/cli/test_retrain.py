@@ -118,7 +118,7 @@ def written(home: Path, records: Sequence[Logged], labels: Sequence[str]) -> Non
     feed_back(url, {one.prediction_id: label for one, label in pairs})
 
 
-def test_a_candidate_is_trained_and_compared_and_nothing_moves(
+def test_a_candidate_is_trained_and_compared_on_unseen_rows_and_nothing_moves(
     home: Path, table: str
 ) -> None:
     before = productions(home)["spam"].tag
@@ -137,16 +137,13 @@ def test_a_candidate_is_trained_and_compared_and_nothing_moves(
         f"messages.csv + {LOGGED - 20} logged rows with feedback, "
     )
     assert manifest.card.data.rows == len(pd.read_csv(table)) + LOGGED - 20
+    check_unseen(home, found["tag"], found["incumbent"])
 
 
-def test_neither_version_has_seen_a_row_that_they_are_compared_on(
-    home: Path, table: str
-) -> None:
-    found = facts("spam", "--data", table)
-
+def check_unseen(home: Path, candidate: str, incumbent: str) -> None:
+    """Check that neither has seen a test row of the candidate."""
     store = Store.at(home)
-    _, new = store.read(found["tag"])
-    _, old = store.read(found["incumbent"])
+    (_, new), (_, old) = store.read(candidate), store.read(incumbent)
     tested, before = read_holdout(SPAM, new).frame, read_holdout(SPAM, old).frame
     for files in (new, old):
         fresh = unseen(SPAM, tested, files)
