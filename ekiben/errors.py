@@ -1,6 +1,7 @@
 """The exceptions of Ekiben: each names a condition and carries its facts; only the edge turns them into HTTP."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 
@@ -132,6 +133,38 @@ class UnknownPrediction(EkibenError):
     def __init__(self, prediction_id: str) -> None:
         super().__init__(f"no prediction {prediction_id} in the log")
         self.prediction_id = prediction_id
+
+
+class NothingLogged(EkibenError):
+    """The prediction log holds nothing of the window that was asked for."""
+
+    def __init__(self, what: str, since: datetime) -> None:
+        super().__init__(f"no prediction of {what} in the log since {_minute(since)}")
+
+
+class ReplayDiffers(EkibenError):
+    """A logged prediction is not answered as it was, or cannot be answered again."""
+
+
+class TooFewLabels(EkibenError):
+    """The log holds too few labelled rows that the original table does not have."""
+
+    def __init__(self, use_case: str, found: int, needed: int, told: str) -> None:
+        super().__init__(
+            f"{use_case}: {found} labelled rows that are new, {needed} are needed ({told})"
+        )
+        self.found = found
+        self.needed = needed
+
+
+class NothingToCompareWith(EkibenError):
+    """The use case has no production version that a retrained one could be held against."""
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(
+            f"{use_case} has no production version; `ekiben train {use_case} --promote` "
+            "makes the first"
+        )
 
 
 class CorruptLedger(EkibenError):
@@ -318,3 +351,7 @@ class KeysUnread(EkibenError):
 
     def __init__(self) -> None:
         super().__init__("the API keys are not read yet")
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -112,7 +112,9 @@ def unseen(
     if seen["fields"] != _fields(use_case):
         return None
     known = frozenset(seen["digests"])
-    return np.array([one not in known for one in _digests(use_case, frame)], dtype=bool)
+    return np.array(
+        [one not in known for one in digests_of(use_case, frame)], dtype=bool
+    )
 
 
 def thin_out(
@@ -154,7 +156,7 @@ def _render_holdout(
 
 
 def _render_seen(use_case: UseCase, seen: pd.DataFrame) -> bytes:
-    digests = sorted(set(_digests(use_case, seen)))
+    digests = sorted(set(digests_of(use_case, seen)))
     document = {"fields": _fields(use_case), "digests": digests}
     return gzip.compress(json.dumps(document).encode(), mtime=0)
 
@@ -163,7 +165,8 @@ def _fields(use_case: UseCase) -> list[str]:
     return sorted(use_case.row.model_fields)
 
 
-def _digests(use_case: UseCase, frame: pd.DataFrame) -> Sequence[str]:
+def digests_of(use_case: UseCase, frame: pd.DataFrame) -> Sequence[str]:
+    """Return the digest of each row's fields, whatever its label."""
     return [
         hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[
             :DIGEST_LENGTH

@@ -17,6 +17,7 @@ from ekiben.errors import InvalidTable
 from ekiben.evaluation import evaluate
 from ekiben.holdout import evidence
 from ekiben.predictor import Predictor, scorer_of
+from ekiben.registry.libraries import PLATFORM, running_platform
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
 from ekiben.schemas.model_card import Evaluation, Golden, ModelCard
@@ -64,13 +65,14 @@ def train(
     now: Callable[[], datetime],
     clock: Callable[[], float],
     seed: int = SEED,
+    parts: Split | None = None,
 ) -> Manifest:
-    """Fit *use_case* on *table* and register the version.
+    """Fit *use_case* on *table* and register the version; *parts* as `fit` takes them.
 
     Raises:
         InvalidTable: the table has too few rows of a class; nothing is registered.
     """
-    trained = fit(use_case, table, clock=clock, seed=seed)
+    trained = fit(use_case, table, clock=clock, seed=seed, parts=parts)
 
     def make_card(tag: str) -> ModelCard:
         return ModelCard(
@@ -96,11 +98,19 @@ def train(
 
 
 def fit(
-    use_case: UseCase, table: Table, *, clock: Callable[[], float], seed: int = SEED
+    use_case: UseCase,
+    table: Table,
+    *,
+    clock: Callable[[], float],
+    seed: int = SEED,
+    parts: Split | None = None,
 ) -> Trained:
-    """Fit on training rows, decide on validation rows, evaluate on test rows."""
+    """Fit on training rows, decide on validation rows, evaluate on test rows.
+
+    *parts* says which rows are which; None: they are drawn by *seed*.
+    """
     labels = _labels(use_case, table)
-    parts = split(labels, np.random.default_rng(seed))
+    parts = parts or split(labels, np.random.default_rng(seed))
     encode = use_case.encoding.from_table
     started = clock()
     estimator = use_case.build(seed)
@@ -220,6 +230,7 @@ def _is_json(value: Any) -> bool:
 
 
 def libraries() -> dict[str, str]:
-    """Return the versions that a model's numbers depend on."""
+    """Return the versions that a model's numbers depend on, and the platform."""
     found = {name: version(name) for name in LIBRARIES}
-    return {"python": platform.python_version(), **found}
+    here = {"python": platform.python_version(), PLATFORM: running_platform()}
+    return {**here, **found}

@@ -18,6 +18,8 @@ COMMANDS = {
     "promote": "ekiben.cli.promote:promote",
     "rollback": "ekiben.cli.rollback:rollback",
     "history": "ekiben.cli.history:history",
+    "replay": "ekiben.cli.replay:replay_command",
+    "retrain": "ekiben.cli.retrain:retrain_command",
     "verify": "ekiben.cli.upkeep:verify",
     "prune": "ekiben.cli.upkeep:prune",
     "export": "ekiben.cli.export:export_command",

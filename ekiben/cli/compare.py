@@ -45,10 +45,11 @@ def compare_command(
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
-        _print(found, Console())
+        print_comparison(found, Console())
 
 
-def _print(found: Comparison, console: Console) -> None:
+def print_comparison(found: Comparison, console: Console) -> None:
+    """Print both versions' figures and what the gates say, as tables."""
     console.print(f"A  {found.incumbent.tag}\nB  {found.candidate.tag}", style="bold")
     console.print(rows_told(found.report))
     console.print(f"answered differently: {found.disagreement:.2%} of the rows")

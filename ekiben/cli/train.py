@@ -15,7 +15,7 @@ from rich.progress import Progress
 from ekiben.cli.catalogue import gates_of
 from ekiben.cli.data import cache_of
 from ekiben.cli.setting import actor_of
-from ekiben.datasets import load
+from ekiben.datasets import Table, load
 from ekiben.errors import EkibenError, PromotionRefused, UnknownUseCase
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.manifest import Manifest
@@ -65,9 +65,9 @@ def train(
             manifest = _train(use_case, settings, data)
             refusal = _promote(use_case, manifest, settings) if promote else None
         refused += [refusal] if refusal else []
-        done.append(_facts(manifest, promoted=promote and refusal is None))
+        done.append(facts_of(manifest, promoted=promote and refusal is None))
         if not as_json:
-            typer.echo(_line(done[-1]))
+            typer.echo(line_of(done[-1]))
     if as_json:
         typer.echo(json.dumps(done, indent=2))
     if refused:
@@ -89,17 +89,21 @@ def _named(names: Sequence[str]) -> list[UseCase]:
         raise typer.BadParameter(str(error)) from None
 
 
-def _train(use_case: UseCase, settings: Settings, data: Path | None) -> Manifest:
-    table = load(
+def table_of(use_case: UseCase, settings: Settings, data: Path | None) -> Table:
+    """Load the table that the settings say, or the file *data*."""
+    return load(
         use_case.dataset,
         path=data,
         data_dir=settings.data_dir,
         cache=cache_of(settings),
         offline=settings.offline,
     )
+
+
+def _train(use_case: UseCase, settings: Settings, data: Path | None) -> Manifest:
     return train_version(
         use_case,
-        table,
+        table_of(use_case, settings, data),
         Store.at(settings.home),
         now=lambda: datetime.now(UTC),
         clock=time.perf_counter,
@@ -138,7 +142,8 @@ def _bar(what: str, done: int, total: int) -> Iterator[None]:
         yield
 
 
-def _facts(manifest: Manifest, *, promoted: bool) -> dict[str, Any]:
+def facts_of(manifest: Manifest, *, promoted: bool) -> dict[str, Any]:
+    """Return what is told of a version that was just trained."""
     card = manifest.card
     return {
         "tag": card.tag,
@@ -154,7 +159,7 @@ def _facts(manifest: Manifest, *, promoted: bool) -> dict[str, Any]:
     }
 
 
-def _line(facts: dict[str, Any]) -> str:
+def line_of(facts: dict[str, Any]) -> str:
     """Say tag, metrics, the main one with its interval, and data in one line."""
     figures = [f"{name} {m['value']:.4f}" for name, m in facts["metrics"].items()]
     if figures:

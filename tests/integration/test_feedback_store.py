@@ -153,15 +153,15 @@ def test_versions_are_counted_the_newest_first(log: FeedbackStore) -> None:
     log.write([*old, *new, logged(1, use_case="iris", tag="iris:a")])
     log.record([told(old[0]), told(old[3]), told(new[0])])
 
-    assert log.count(window()) == [
+    assert log.count_by_version(window()) == [
         Counted("spam:b", 2, 1, new[0].at),
         Counted("spam:a", 4, 2, NOON),
     ]
-    assert log.count(window(until=NOON + timedelta(minutes=3))) == [
+    assert log.count_by_version(window(until=NOON + timedelta(minutes=3))) == [
         Counted("spam:a", 3, 1, NOON),
         Counted("spam:b", 1, 1, new[0].at),
     ]
-    assert log.count(window(most=2)) == [
+    assert log.count_by_version(window(most=2)) == [
         Counted("spam:b", 1, 0, new[1].at),
         Counted("spam:a", 1, 1, old[3].at),
     ]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ekiben.datasets import Table, load
 from ekiben.errors import InvalidTable
+from ekiben.holdout import read_holdout
 from ekiben.predictor import load_predictor
 from ekiben.registry.store import Store
 from ekiben.schemas.model_card import DataCard
@@ -43,8 +44,8 @@ def seconds() -> float:
 COUNTER = itertools.count()
 
 
-def fitted(table: Table, **changed: int) -> Trained:
-    return fit(IRIS, table, clock=seconds, **changed)
+def fitted(table: Table) -> Trained:
+    return fit(IRIS, table, clock=seconds)
 
 
 @given(
@@ -162,5 +163,19 @@ def test_a_registered_version_answers_as_the_trained_one(
     assert manifest.card.trained_at == NOON
     assert manifest.card.data == flowers.card
     assert manifest.card.schema_sha256 == IRIS.schema_sha256
-    assert {"python", "scikit-learn", "numpy"} <= set(manifest.card.libraries)
+    assert {"python", "platform", "scikit-learn", "numpy"} <= set(
+        manifest.card.libraries
+    )
     assert manifest.card.evaluation == fitted(flowers).evaluation
+
+
+def test_the_parts_may_be_given(flowers: Table) -> None:
+    labels = np.array(flowers.frame["species"].tolist())
+    parts = split(labels, np.random.default_rng(7))
+
+    given = fit(IRIS, flowers, clock=seconds, parts=parts)
+
+    assert given.evaluation.rows == len(parts.test)
+    tested = read_holdout(IRIS, dict(given.evidence)).frame
+    expected = flowers.frame.iloc[parts.test].reset_index(drop=True)
+    pd.testing.assert_frame_equal(tested, expected)

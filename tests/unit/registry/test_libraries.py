@@ -4,7 +4,11 @@ import platform
 
 import pytest
 
-from ekiben.registry.libraries import differing_libraries, running_libraries
+from ekiben.registry.libraries import (
+    differing_libraries,
+    running_libraries,
+    running_platform,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,10 @@ def test_the_running_libraries_are_those_that_numbers_depend_on() -> None:
 
     assert sorted(running) == ["lightgbm", "numpy", "python", "scikit-learn"]
     assert running["python"] == platform.python_version()
+
+
+def test_the_platform_is_system_machine_and_c_library() -> None:
+
+    words = running_platform().split()
+    assert words[:2] == [platform.system(), platform.machine()]
+    assert "  " not in running_platform()

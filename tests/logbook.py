@@ -1,0 +1,76 @@
+"""Logs that tests fill: what a version answered, and what turned out to be true."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from uuid_utils import uuid7
+
+from ekiben.monitoring.records import Logged, microseconds
+from ekiben.monitoring.store import FEEDBACK, PredictionStore
+from ekiben.predictor import Predictor
+from ekiben.registry.engines import make_engine
+
+BATCHES = (1, 2, 31, 66)
+"""Rows of the calls that answer, in turns."""
+
+
+def logged(
+    tag: str,
+    row: dict[str, Any],
+    answer: dict[str, Any],
+    at: datetime,
+    **changed: Any,
+) -> Logged:
+    facts: dict[str, Any] = {
+        "prediction_id": str(uuid7()),
+        "use_case": tag.partition(":")[0],
+        "tag": tag,
+        "at": at,
+        "row": row,
+        "answer": answer,
+        "batch_rows": 1,
+        "seconds": 0.001,
+        "request_id": "r-1",
+        "caller": "",
+    }
+    return Logged(**(facts | changed))
+
+
+def answered(
+    predictor: Predictor, rows: Sequence[dict[str, Any]], ago: timedelta
+) -> list[Logged]:
+    """Let *predictor* answer *rows*, a millisecond apart, in calls of several sizes."""
+    found: list[Logged] = []
+    at = datetime.now(UTC) - ago
+    while len(found) < len(rows):
+        size = BATCHES[len(found) % len(BATCHES)]
+        batch = rows[len(found) : len(found) + size]
+        for row, answer in zip(batch, predictor.predict_raw(batch), strict=True):
+            at += timedelta(milliseconds=1)
+            found.append(logged(predictor.tag, row, answer, at, batch_rows=len(batch)))
+    return found
+
+
+def feed_back(
+    url: str, labels: dict[str, Any], observed_at: datetime | None = None
+) -> None:
+    """Say what turned out to be true: prediction id to label."""
+    now = datetime.now(UTC)
+    with PredictionStore.opened(url):
+        engine = make_engine(url, 5.0)
+    rows = [
+        {
+            "id": identity,
+            "label": json.dumps(label),
+            "observed_at": microseconds(observed_at or now),
+            "received_at": microseconds(now),
+            "caller": "",
+        }
+        for identity, label in labels.items()
+    ]
+    with engine.begin() as connection:
+        connection.execute(sa.insert(FEEDBACK), rows)
+    engine.dispose()
