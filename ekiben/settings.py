@@ -210,6 +210,12 @@ class Settings(BaseModel):
         description="How many times as long as with the version before a model call may "
         "take, where that is over 50 ms more.",
     )
+    refresh_seconds: float = Field(
+        default=60.0,
+        ge=1,
+        description="Seconds after which what is measured of logged predictions is "
+        "measured anew: live quality in the metrics and in `performance`.",
+    )
     run_dir: Path | None = Field(
         default=None,
         description="Where a server and `ekiben drain` find each other, and where the "

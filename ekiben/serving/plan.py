@@ -23,6 +23,7 @@ from ekiben.serving.binding import auth_required, bound_host
 from ekiben.serving.entrance import check as check_entrance
 from ekiben.serving.follower import Follower, Releases
 from ekiben.serving.probe import Limits, probe
+from ekiben.serving.refreshing import make_refresher
 from ekiben.serving.roster import Choice, Roster
 from ekiben.serving.sources import LedgerReleases, PinnedReleases
 from ekiben.serving.trial import Allowed
@@ -122,7 +123,8 @@ class Plan:
 
         follower = Follower(roster, self.releases, try_apart)
         watch = Watch(roster, self.releases, Allowed.by(self.settings))
-        return Worker(self.use_cases, roster, follower, watch, self.settings)
+        refresher = make_refresher([])
+        return Worker(self.use_cases, roster, follower, watch, self.settings, refresher)
 
 
 def _served(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from uuid_utils import uuid7
 
+from ekiben.monitoring.refresh import Refresher
 from ekiben.schemas.base import Row
 from ekiben.serving.admission import Admission
 from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, never
@@ -49,6 +50,7 @@ class Worker:
     follower: Follower
     watch: Watch
     settings: "Settings"
+    refresher: Refresher = field(default_factory=Refresher)
     dispatchers: dict[str, Dispatcher] = field(init=False)
     threads: ModelThreads = field(init=False)
 
@@ -91,10 +93,12 @@ class Worker:
         self.load()
         self.follower.start()
         self.watch.start()
+        self.refresher.start()
 
     def stop(self) -> None:
         """End what runs beside the requests; what is to be kept is written out."""
         self.follower.stop()
+        self.refresher.stop()
 
     async def predict(
         self,
