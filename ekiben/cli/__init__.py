@@ -18,6 +18,7 @@ COMMANDS = {
     "promote": "ekiben.cli.promote:promote",
     "rollback": "ekiben.cli.rollback:rollback",
     "history": "ekiben.cli.history:history",
+    "drift": "ekiben.cli.drift:drift",
     "verify": "ekiben.cli.upkeep:verify",
     "prune": "ekiben.cli.upkeep:prune",
     "build": "ekiben.cli.build:build_command",
