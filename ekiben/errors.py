@@ -139,6 +139,13 @@ class Drifted(EkibenError):
         self.use_case = use_case
 
 
+class DriftUnknown(EkibenError):
+    """Drift could not be computed beside the server; it may the next time."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"drift was not computed: {reason}")
+
+
 class CorruptLedger(EkibenError):
     """An event of the ledger is not as it was written."""
 

@@ -216,6 +216,12 @@ class Settings(BaseModel):
         description="Seconds after which what is measured of logged predictions is "
         "measured anew: live quality in the metrics and in `performance`.",
     )
+    drift_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="Seconds from one computation of drift for the metrics to the next, "
+        "in a process of its own at the lowest priority. 0: never.",
+    )
     run_dir: Path | None = Field(
         default=None,
         description="Where a server and `ekiben drain` find each other, and where the "

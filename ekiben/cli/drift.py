@@ -1,7 +1,7 @@
 """`ekiben drift`: whether production is still asked what it was made for."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from ekiben.cli.drift_page import chance, render
 from ekiben.cli.setting import AsJson
 from ekiben.cli.window import Since
 from ekiben.errors import Drifted, NoProduction
-from ekiben.monitoring.drift import Question, measure
+from ekiben.monitoring.drift import USUAL, Question, measure
 from ekiben.monitoring.store import PredictionStore
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.store import Store
@@ -24,8 +24,6 @@ from ekiben.schemas.drift import Drift, PartDrift, SignalDrift
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import get_use_case
 
-USUAL = timedelta(days=7)
-"""How far back is looked; a week has every day of the week once."""
 STYLES = {"drifted": "bold red", "watch": "yellow", "none": "green"}
 
 Html = Annotated[

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ekiben.monitoring.fields import PREDICTION, prediction_signals
 from ekiben.monitoring.parts import compared, field_drift, part_drift
@@ -19,6 +19,8 @@ from ekiben.registry.store import Store
 from ekiben.schemas.drift import Drift, PartDrift, Verdict
 from ekiben.use_cases.use_case import UseCase
 
+USUAL = timedelta(days=7)
+"""How far back is looked: a week has every day of the week once."""
 MOST_ROWS = 20_000
 """More logged rows than these are thinned out at random."""
 FEWEST_ROWS = 100

@@ -20,6 +20,7 @@ from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.packed import Packed, read_packed
 from ekiben.registry.store import Store
 from ekiben.serving.binding import auth_required, bound_host
+from ekiben.serving.drift_gauges import DriftGauges
 from ekiben.serving.entrance import check as check_entrance
 from ekiben.serving.follower import Follower, Releases
 from ekiben.serving.probe import Limits, probe
@@ -123,7 +124,8 @@ class Plan:
 
         follower = Follower(roster, self.releases, try_apart)
         watch = Watch(roster, self.releases, Allowed.by(self.settings))
-        refresher = make_refresher([])
+        drift = DriftGauges(self.settings, Store.of_bentoml, roster.answering)
+        refresher = make_refresher([drift.job] if self.settings.drift_seconds else [])
         return Worker(self.use_cases, roster, follower, watch, self.settings, refresher)
 
 
