@@ -74,16 +74,16 @@ def _measured(
 def _print(found: Drift, console: Console) -> None:
     style = STYLES.get(found.verdict, "yellow")
     console.print(Text(f"{found.use_case}: {found.verdict}", style=f"{style} bold"))
-    console.print(Text(found.words))
+    console.print(Text(found.words), soft_wrap=True)
     if not found.fields:
         return
     since = f"{found.since:%Y-%m-%d %H:%M} UTC"
     rows = f"{found.rows_compared:,} of {found.rows_answered:,} rows since {since}"
     words = f"{found.tag}: {rows}, against {found.reference_rows:,} at training"
-    console.print(Text(words, style="dim"))
+    console.print(Text(words, style="dim"), soft_wrap=True)
     console.print(_table(found))
     for gap in found.not_computed:
-        console.print(Text(f"not computed: {gap}", style="yellow"))
+        console.print(Text(f"not computed: {gap}", style="yellow"), soft_wrap=True)
 
 
 def _table(found: Drift) -> Table:
