@@ -186,8 +186,11 @@ def typical(
 
 
 def _words_seen(use_case: UseCase, seen: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    texts = [one.name for one in fields_of(use_case.row) if one.kind == "text"]
-    return {name: _frequent(seen[name].dropna()) for name in texts}
+    texts = [one for one in fields_of(use_case.row) if one.kind == "text"]
+    if not texts:
+        return {}
+    rows = use_case.encoding.rows_of(seen)
+    return {one.name: _frequent(column_of(one, rows).given) for one in texts}
 
 
 def _frequent(texts: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from ekiben.schemas.drift import PartDrift, PartVerdict, SignalDrift
 
 CHANCE = 0.001
 """How often all tests of a use case together may see a difference where there is none:
-once in three years where it is looked at every day."""
+in one look of a thousand."""
 DRIFTED = 0.1
 """The PSI from which a sure difference is drift: where custom begins to speak of a
 moderate shift, and what normal numbers show that moved by a third of their standard
