@@ -166,9 +166,16 @@ class PredictionStore:
         with self._reading() as connection:
             count = connection.execute(counting).scalar_one()
             if count > most:
-                wanted = wanted.where(_drawn(most / count))
+                wanted = wanted.where(self._drawn(most / count))
             rows = connection.execute(wanted).mappings().all()
         return count, [_logged(row) for row in rows]
+
+    @staticmethod
+    def _drawn(share: float) -> sa.ColumnElement[bool]:
+        """Return what is true of a *share* of all ids, which end at random."""
+        text = sa.cast(PREDICTIONS.c.id, sa.Text)
+        end = sa.func.substr(text, sa.func.length(text) - ID_DIGITS + 1)
+        return end < f"{int(share * 16**ID_DIGITS):0{ID_DIGITS}x}"
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
@@ -198,13 +205,6 @@ def _unavailable() -> Iterator[None]:
         yield
     except LedgerUnavailable as error:
         raise LogUnavailable(error.reason) from error
-
-
-def _drawn(share: float) -> sa.ColumnElement[bool]:
-    """Return what is true of a *share* of all ids, which end at random."""
-    text = sa.cast(PREDICTIONS.c.id, sa.Text)
-    end = sa.func.substr(text, sa.func.length(text) - ID_DIGITS + 1)
-    return end < f"{int(share * 16**ID_DIGITS):0{ID_DIGITS}x}"
 
 
 def _row(record: Logged) -> dict[str, object]:

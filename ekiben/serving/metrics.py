@@ -109,15 +109,6 @@ ledger_unreachable = Gauge(
     "Whether a worker cannot ask which version is production.",
     multiprocess_mode="livemax",
 )
-rate_refusals = Counter(
-    "ekiben_rate_refusals",
-    "Requests refused because their key or token sent too many a second or minute.",
-)
-quota_refusals = Counter(
-    "ekiben_quota_refusals",
-    "Requests refused because their key or token had its rows of the day.",
-    ["use_case"],
-)
 drift_psi = Gauge(
     "ekiben_drift_psi",
     "How far a field of the rows, or the prediction, is from training: the population "
@@ -142,4 +133,13 @@ drift_time = Gauge(
     "When drift was computed, in seconds since 1970.",
     ["use_case"],
     multiprocess_mode="livemostrecent",
+)
+rate_refusals = Counter(
+    "ekiben_rate_refusals",
+    "Requests refused because their key or token sent too many a second or minute.",
+)
+quota_refusals = Counter(
+    "ekiben_quota_refusals",
+    "Requests refused because their key or token had its rows of the day.",
+    ["use_case"],
 )
