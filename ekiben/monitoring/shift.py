@@ -62,8 +62,12 @@ def count_cells(edges: Floats, values: Floats) -> Floats:
     return np.bincount(places, minlength=len(edges) + 1).astype(np.float64)
 
 
-def number_shift(reference: Floats, current: Floats) -> Shift:
+def number_shift(
+    reference: Floats, current: Floats, *, only_upwards: bool = False
+) -> Shift:
     """Compare two samples of numbers: PSI, and the test of Kolmogorov and Smirnov.
+
+    With *only_upwards* the test looks for larger numbers in *current* alone.
 
     The p-value is that of large samples, which with ties errs towards no difference.
 
@@ -76,7 +80,8 @@ def number_shift(reference: Floats, current: Floats) -> Shift:
 
     edges = edges_of(reference)
     cells = (count_cells(edges, one) for one in (reference, current))
-    found = ks_2samp(reference, current, method="asymp")
+    side = "greater" if only_upwards else "two-sided"
+    found = ks_2samp(reference, current, alternative=side, method="asymp")
     psi = population_stability_index(*cells)
     return Shift(psi, "Kolmogorov-Smirnov", float(found.statistic), float(found.pvalue))
 

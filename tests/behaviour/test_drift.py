@@ -101,6 +101,18 @@ def test_twenty_unshifted_runs_raise_no_alarm(name: str, trainings: Trainings) -
     assert {one.not_computed for one in found} == {()}
 
 
+@pytest.mark.parametrize("name", ["turnover", "spam", "iris"])
+def test_rows_of_the_training_table_raise_no_alarm(
+    name: str, trainings: Trainings
+) -> None:
+    """Their words are all known, which is less than usual and no harm."""
+    predictor = trainings.predictor(name)
+    rows = predictor.use_case.encoding.rows_of(trainings.table(name).frame)
+    drawn = draw(rows, LIVE_ROWS, np.random.default_rng(8))
+
+    assert drift_of(trainings, name, logged(predictor, drawn)).verdict == "none"
+
+
 def test_foreign_spam_is_out_of_vocabulary(trainings: Trainings) -> None:
     rows = live(trainings, "spam", 4)
     spam = [

@@ -126,6 +126,14 @@ def test_what_was_constant_and_moved_is_found_to_either_side() -> None:
         assert shift.p < 1e-100
 
 
+def test_a_move_down_is_none_where_only_a_move_up_counts() -> None:
+    low, high = np.linspace(0, 1, 500), np.linspace(0.5, 1.5, 500)
+
+    assert number_shift(low, high, only_upwards=True).p < 1e-50
+    assert number_shift(high, low, only_upwards=True).p > 0.99
+    assert number_shift(high, low).p < 1e-50
+
+
 def test_a_lone_category_cannot_differ() -> None:
     shift = category_shift({"a": 1000}, {"a": 3})
 
