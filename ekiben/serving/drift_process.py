@@ -7,17 +7,16 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ekiben.errors import EkibenError
-from ekiben.monitoring.drift import USUAL, Question, measure
-from ekiben.monitoring.store import PredictionStore
-from ekiben.registry.store import Store
-from ekiben.schemas.drift import Drift
 from ekiben.serving.tied import die_with
-from ekiben.settings import Settings
-from ekiben.use_cases.catalog import get_use_case
+
+if TYPE_CHECKING:
+    from ekiben.schemas.drift import Drift
 
 LOWEST = 19
 
@@ -29,19 +28,30 @@ def main(order: str) -> None:
     os.nice(LOWEST)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (told["bytes"], told["bytes"]))
+    for facts in _computed(told):
+        sys.stdout.write(json.dumps(facts) + "\n")
+
+
+def _computed(told: dict[str, Any]) -> Iterator[dict[str, object]]:
+    # Imported at the lowest priority, too: that is most of the work.
+    from ekiben.monitoring.drift import USUAL, Question, measure
+    from ekiben.monitoring.store import PredictionStore
+    from ekiben.registry.store import Store
+    from ekiben.settings import Settings
+    from ekiben.use_cases.catalog import get_use_case
+
     store = Store(Path(told["models"]), Path(told["staging"]))
     now = datetime.now(UTC)
     with PredictionStore.opened(Settings.from_env().log_url) as log:
         for name, tag in told["versions"].items():
             try:
                 question = Question(get_use_case(name), tag, now - USUAL, now)
-                facts = _facts(measure(question, store=store, log=log))
+                yield _facts(measure(question, store=store, log=log))
             except EkibenError as error:
-                facts = {"use_case": name, "reason": str(error)}
-            sys.stdout.write(json.dumps(facts) + "\n")
+                yield {"use_case": name, "reason": str(error)}
 
 
-def _facts(found: Drift) -> dict[str, object]:
+def _facts(found: "Drift") -> dict[str, object]:
     parts = [*found.fields, *([found.prediction] if found.prediction else [])]
     return {
         "use_case": found.use_case,
