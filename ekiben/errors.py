@@ -167,6 +167,29 @@ class NothingToCompareWith(EkibenError):
         )
 
 
+class NoProduction(EkibenError):
+    """No version of the use case answers, so nothing can be said of what it is asked."""
+
+    def __init__(self, use_case: str) -> None:
+        super().__init__(f"no version of {use_case} is production")
+        self.use_case = use_case
+
+
+class Drifted(EkibenError):
+    """What production is asked is no longer what it was made for."""
+
+    def __init__(self, use_case: str, words: str) -> None:
+        super().__init__(f"{use_case}: {words}")
+        self.use_case = use_case
+
+
+class DriftUnknown(EkibenError):
+    """Drift could not be computed beside the server; it may the next time."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"drift was not computed: {reason}")
+
+
 class CorruptLedger(EkibenError):
     """An event of the ledger is not as it was written."""
 

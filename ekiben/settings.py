@@ -235,6 +235,12 @@ class Settings(BaseModel):
         description="Seconds that a prediction has to be old before its feedback counts "
         "for live quality. Empty: what nine of ten labels take to come, as measured.",
     )
+    drift_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="Seconds from one computation of drift for the metrics to the next, "
+        "in a process of its own at the lowest priority. 0: never.",
+    )
     run_dir: Path | None = Field(
         default=None,
         description="Where a server and `ekiben drain` find each other, and where the "

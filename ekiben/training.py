@@ -16,6 +16,7 @@ from ekiben.datasets import Table
 from ekiben.errors import InvalidTable
 from ekiben.evaluation import evaluate
 from ekiben.holdout import evidence
+from ekiben.monitoring.reference import REFERENCE, make_reference, render_reference
 from ekiben.predictor import Predictor, scorer_of
 from ekiben.registry.libraries import PLATFORM, running_platform
 from ekiben.registry.manifest import Manifest
@@ -129,6 +130,10 @@ def fit(
     rows = use_case.encoding.rows_of(test.frame.iloc[golden_places])
     golden = make_golden(predictor, [*use_case.examples, *rows])
     kept = evidence(use_case, table.frame, parts.test, np.random.default_rng(seed))
+    usual = make_reference(
+        use_case, table.frame, parts.test, predictor, np.random.default_rng(seed)
+    )
+    kept[REFERENCE] = render_reference(usual)
     return Trained(predictor, estimator, evaluation, golden, seconds, kept)
 
 

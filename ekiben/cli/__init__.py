@@ -20,6 +20,7 @@ COMMANDS = {
     "history": "ekiben.cli.history:history",
     "replay": "ekiben.cli.replay:replay_command",
     "retrain": "ekiben.cli.retrain:retrain_command",
+    "drift": "ekiben.cli.drift:drift",
     "verify": "ekiben.cli.upkeep:verify",
     "prune": "ekiben.cli.upkeep:prune",
     "export": "ekiben.cli.export:export_command",

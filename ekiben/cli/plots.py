@@ -11,6 +11,8 @@ ROW = 22
 """Pixels of height for each line of an interval plot."""
 NAMES = 190
 """Pixels left of an interval plot for the names."""
+BAR_NAMES = 110
+"""The same of a plot of bars."""
 
 Point = tuple[float, float]
 
@@ -82,6 +84,31 @@ def interval_plot(intervals: Sequence[Interval], *, x: str) -> str:
         parts.append(_path(axes, [(one.low, y), (one.high, y)], kind))
         parts.append(_dot(*axes.at(one.value, y), kind))
         parts.append(_text(NAMES - 8, axes.at(0, y)[1] + 4, one.name, "end"))
+    return _svg(axes.width, height, parts, x)
+
+
+def bar_plot(
+    names: Sequence[str],
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    most: float,
+    x: str,
+) -> str:
+    """Draw two bars for each name, *a* above *b*, from zero to at most *most*."""
+    height = ROW * len(names) + EDGE + TOP
+    axes = Axes((0, most), (0, len(names)), WIDTH, height, BAR_NAMES)
+    parts = [_ticks_below(axes, x)]
+    for place, (name, *lengths) in enumerate(zip(names, a, b, strict=True)):
+        left, top = axes.at(0, len(names) - place)
+        for lower, (kind, length) in enumerate(zip("ab", lengths, strict=True)):
+            wide = axes.at(length, 0)[0] - left
+            y = top + 3 + lower * (ROW - 6) / 2
+            parts.append(
+                f'<rect class="{kind}" x="{left:.1f}" y="{y:.1f}" '
+                f'width="{wide:.1f}" height="{(ROW - 6) / 2:.1f}"/>'
+            )
+        parts.append(_text(BAR_NAMES - 8, top + ROW / 2 + 4, name, "end"))
     return _svg(axes.width, height, parts, x)
 
 

@@ -20,6 +20,8 @@ WAIT_SECONDS = 5.0
 """How long an operation waits for another writer or for PostgreSQL to answer."""
 CHUNK = 1000
 """Rows that are read at a time."""
+ID_DIGITS = 6
+"""Hexadecimal digits at the end of an id that a sample is drawn by."""
 MIGRATIONS = Migrations("ekiben.monitoring:migrations", "0001", "prediction_version")
 
 _tables = sa.MetaData()
@@ -172,6 +174,43 @@ class PredictionStore:
             last = rows[-1]
             later = sa.and_(p.at == last["at"], p.id > last["id"])
             after = sa.or_(p.at > last["at"], later)
+
+    def sample(
+        self,
+        use_case: str,
+        *,
+        tag: str,
+        since: datetime,
+        until: datetime,
+        most: int,
+    ) -> tuple[int, list[Logged]]:
+        """Return how many rows *tag* answered from *since* on and before *until*, and
+        about *most* of them at most, oldest first.
+
+        Which ones says the end of their ids, which is random: the same every time.
+        """
+        p = PREDICTIONS.c
+        within = (
+            p.use_case == use_case,
+            p.tag == tag,
+            p.at >= microseconds(since),
+            p.at < microseconds(until),
+        )
+        counting = sa.select(sa.func.count()).select_from(PREDICTIONS).where(*within)
+        wanted = sa.select(PREDICTIONS).where(*within).order_by(p.at, p.id)
+        with self._reading() as connection:
+            count = connection.execute(counting).scalar_one()
+            if count > most:
+                wanted = wanted.where(self._drawn(most / count))
+            rows = connection.execute(wanted).mappings().all()
+        return count, [_logged(row) for row in rows]
+
+    @staticmethod
+    def _drawn(share: float) -> sa.ColumnElement[bool]:
+        """Return what is true of a *share* of all ids, which end at random."""
+        text = sa.cast(PREDICTIONS.c.id, sa.Text)
+        end = sa.func.substr(text, sa.func.length(text) - ID_DIGITS + 1)
+        return end < f"{int(share * 16**ID_DIGITS):0{ID_DIGITS}x}"
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

@@ -109,6 +109,31 @@ ledger_unreachable = Gauge(
     "Whether a worker cannot ask which version is production.",
     multiprocess_mode="livemax",
 )
+drift_psi = Gauge(
+    "ekiben_drift_psi",
+    "How far a field of the rows, or the prediction, is from training: the population "
+    "stability index. Not a number: not computed.",
+    ["use_case", "feature"],
+    multiprocess_mode="livemostrecent",
+)
+drift_verdict = Gauge(
+    "ekiben_drift_verdict",
+    "0 none, 1 watch, 2 drifted; -1 not known: no reference, or not enough rows.",
+    ["use_case"],
+    multiprocess_mode="livemostrecent",
+)
+drift_rows = Gauge(
+    "ekiben_drift_rows",
+    "Logged rows of the last 7 days that drift was computed from.",
+    ["use_case"],
+    multiprocess_mode="livemostrecent",
+)
+drift_time = Gauge(
+    "ekiben_drift_time_seconds",
+    "When drift was computed, in seconds since 1970.",
+    ["use_case"],
+    multiprocess_mode="livemostrecent",
+)
 rate_refusals = Counter(
     "ekiben_rate_refusals",
     "Requests refused because their key or token sent too many a second or minute.",

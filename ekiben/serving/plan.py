@@ -22,6 +22,7 @@ from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.packed import Packed, read_packed
 from ekiben.registry.store import Store
 from ekiben.serving.binding import auth_required, bound_host
+from ekiben.serving.drift_gauges import DriftGauges
 from ekiben.serving.entrance import check as check_entrance
 from ekiben.serving.follower import Follower, Releases
 from ekiben.serving.live import Live
@@ -128,7 +129,9 @@ class Plan:
         follower = Follower(roster, self.releases, try_apart)
         watch = Watch(roster, self.releases, Allowed.by(self.settings))
         live = Live(self.settings, self.use_cases, LateStore(self.settings.log_url))
-        refresher = make_refresher([live.job])
+        drift = DriftGauges(self.settings, Store.of_bentoml, roster.answering)
+        drift_jobs = [drift.job] if self.settings.drift_seconds else []
+        refresher = make_refresher([live.job, *drift_jobs])
         return Worker(
             self.use_cases, roster, follower, watch, self.settings, refresher, live
         )

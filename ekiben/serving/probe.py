@@ -3,7 +3,6 @@
 `python -m ekiben.serving.probe` is what the process runs; `probe` starts it.
 """
 
-import ctypes
 import json
 import os
 import resource
@@ -18,14 +17,11 @@ from ekiben.predictor import load_predictor
 from ekiben.registry.store import Store
 from ekiben.serving.cost import Cost
 from ekiben.serving.roster import Choice, warm_up
+from ekiben.serving.tied import die_with
 from ekiben.use_cases.catalog import get_use_case
 
 NICE = 10
 """The server's own work goes first."""
-
-
-PR_SET_PDEATHSIG = 1
-"""From <sys/prctl.h>."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +82,10 @@ def _verdict(code: int, said: bytes) -> str | None:
     return f"loading it ended with exit code {code}"
 
 
-def _die_with(parent: int) -> None:
-    """Let the kernel end this process with the one that started it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)
-
-
 def main(order: str) -> int:
     """Do what *order* says, under its limits; say on standard output why not."""
     told = json.loads(order)
-    _die_with(told["parent"])
+    die_with(told["parent"])
     os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (told["bytes"], told["bytes"]))

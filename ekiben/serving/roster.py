@@ -149,6 +149,10 @@ class Roster:
         """Return every served use case, in the catalogue's order."""
         return tuple(seat.served for seat in self._seats.values())
 
+    def answering(self) -> dict[str, str]:
+        """Return the tag of the version that answers, of each use case that has one."""
+        return {one.use_case: one.card.tag for one in self.listing() if one.card}
+
     def find(self, use_case: str) -> Served | None:
         """Return one served use case, or None."""
         seat = self._seats.get(use_case)

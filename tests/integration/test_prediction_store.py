@@ -83,3 +83,20 @@ def test_a_log_lies_in_a_file_of_its_own(tmp_path: Path) -> None:
 
     settings = Settings(home=tmp_path)
     assert settings.log_url == f"sqlite:///{tmp_path}/ekiben/predictions.db"
+
+
+def test_a_sample_says_how_many_there_were_and_is_the_same_every_time(
+    log: PredictionStore,
+) -> None:
+    records = [logged(minute) for minute in range(400)]
+    log.write([*records, logged(1, tag="spam:b"), logged(1, use_case="iris")])
+    window = {"since": NOON, "until": NOON + timedelta(minutes=300)}
+
+    count, found = log.sample("spam", tag="spam:a", most=1000, **window)
+    assert (count, found) == (300, records[:300])
+
+    count, drawn = log.sample("spam", tag="spam:a", most=100, **window)
+    assert count == 300
+    assert 50 < len(drawn) < 150
+    assert [one for one in records if one in drawn] == drawn
+    assert log.sample("spam", tag="spam:a", most=100, **window) == (count, drawn)
