@@ -135,10 +135,12 @@ class Follower:
             if self._wanted.get(name) is not choice or self._stopped.is_set():
                 return
             self._roster.swap(name, choice)
+        seconds = time.monotonic() - started
         metrics.swaps.labels(name, "done").inc()
+        metrics.swap_seconds.labels(name).observe(seconds)
         log.info(
             "version swapped in",
-            extra={"tag": choice.tag, "seconds": round(time.monotonic() - started, 3)},
+            extra={"tag": choice.tag, "seconds": round(seconds, 3)},
         )
 
     def _load(self, name: str, choice: Choice) -> str | None:

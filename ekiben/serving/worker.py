@@ -92,6 +92,11 @@ class Worker:
         self.follower.start()
         self.watch.start()
 
+    def publish(self) -> None:
+        """Give the metrics what was counted, and say which versions are loaded."""
+        for name, dispatcher in self.dispatchers.items():
+            dispatcher.publish(*self.roster.tags(name))
+
     def stop(self) -> None:
         """End what runs beside the requests; what is to be kept is written out."""
         self.follower.stop()
