@@ -65,6 +65,11 @@ class Follower:
         self._wanted: dict[str, Choice] = {}
         self._seen = -1
         self.unreachable_since: datetime | None = None
+        for name in roster.use_cases:
+            # A count that begins at 1 would be no increase to Prometheus.
+            for result in ("done", "rejected"):
+                metrics.swaps.labels(name, result)
+            metrics.swap_seconds.labels(name)
 
     def start(self) -> None:
         """Follow until `stop`; the versions of now must be loaded already."""

@@ -5,6 +5,11 @@ Those by version are in `version_counts.py`.
 
 from prometheus_client import Counter, Gauge, Histogram
 
+LATENCY = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 SWAP = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 requests = Counter(
@@ -13,11 +18,15 @@ requests = Counter(
 connections = Gauge(
     "ekiben_connections", "Open connections.", multiprocess_mode="livesum"
 )
+CLOSED_BY = ("too_many", "silent", "slow_body", "slow_reader")
 closed_connections = Counter(
     "ekiben_closed_connections",
     "Connections ended without an answer: too_many, silent, slow_body, slow_reader.",
     ["reason"],
 )
+for one in CLOSED_BY:
+    # A count that begins at 1 would be no increase to Prometheus.
+    closed_connections.labels(one)
 queued_rows = Gauge(
     "ekiben_queued_rows",
     "Rows that wait for the model.",

@@ -12,15 +12,11 @@ from dataclasses import dataclass
 from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.utils import floatToGoString
 
+from ekiben.serving.metrics import LATENCY, ROWS
 from ekiben.serving.sheet import Keys, Numbers, Sheet, Sheets
 
 log = logging.getLogger(__name__)
 
-LATENCY = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-)  # fmt: skip
-ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 ERRORS = ("internal", "deadline_exceeded")
 
 

@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ekiben.serving import sheet
+from ekiben.serving.metrics import LATENCY
 from ekiben.serving.sheet import REST_SECONDS, Sheets, forget_gauges
 from ekiben.serving.version_counts import (
     COUNTERS,
     GAUGES,
     HISTOGRAMS,
-    LATENCY,
     Distribution,
     Versions,
 )
