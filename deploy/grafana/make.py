@@ -220,7 +220,18 @@ LOG = Section(
         ),
         Panel(
             "Rows that wait to be logged",
-            {"{{instance}}": "sum by (instance) (ekiben_log_waiting_rows)"},
+            {
+                "{{instance}}": "sum by (instance) (ekiben_log_waiting_rows)",
+                "{{instance}} out of reach": "sum by (instance) (ekiben_log_unavailable)",
+            },
+        ),
+        Panel(
+            "Time of a transaction of the log",
+            {
+                "p99": "histogram_quantile(0.99, "
+                f"sum by (le) (rate(ekiben_log_flush_seconds_bucket[{WINDOW}])))"
+            },
+            "s",
         ),
     ],
 )
@@ -252,9 +263,36 @@ FEEDBACK = Section(
         ),
     ],
 )
+DRIFT = Section(
+    "Drift",
+    [
+        Panel(
+            "Verdict",
+            {"{{use_case}}": f"max by (use_case) (ekiben_drift_verdict{{{CHOSEN}}})"},
+            kind="stat",
+            help="0 none, 1 watch, 2 drifted; -1 not known.",
+        ),
+        Panel(
+            "Shift from training by field",
+            {
+                "{{use_case}} {{feature}}": "max by (use_case, feature) "
+                f"(ekiben_drift_psi{{{CHOSEN}}})"
+            },
+            help="Population stability index.",
+        ),
+        Panel(
+            "Rows compared, and how old that is",
+            {
+                "{{use_case}} rows": f"max by (use_case) (ekiben_drift_rows{{{CHOSEN}}})",
+                "{{use_case}} hours": "(time() - max by (use_case) "
+                f"(ekiben_drift_time_seconds{{{CHOSEN}}})) / 3600",
+            },
+        ),
+    ],
+)
 DASHBOARDS = (
     Dashboard("ekiben-service", "Ekiben: service", [NOW, TRAFFIC, LATENCY, VERSIONS]),
-    Dashboard("ekiben-quality", "Ekiben: quality", [LOG, FEEDBACK]),
+    Dashboard("ekiben-quality", "Ekiben: quality", [LOG, FEEDBACK, DRIFT]),
 )
 
 

@@ -49,6 +49,7 @@ class Worker:
     follower: Follower
     watch: Watch
     settings: "Settings"
+    dispatcher: Callable[..., Dispatcher] = Dispatcher
     dispatchers: dict[str, Dispatcher] = field(init=False)
     threads: ModelThreads = field(init=False)
 
@@ -60,7 +61,7 @@ class Worker:
         admission = Admission(self.settings.rows_in_flight)
         limits = _limits(self.settings)
         self.dispatchers = {
-            use_case.name: Dispatcher(
+            use_case.name: self.dispatcher(
                 use_case.name,
                 partial(self.roster.predictor, use_case.name),
                 self.threads,

@@ -23,6 +23,11 @@ AWAITED = frozenset(
         "ekiben_feedback_coverage",
         "ekiben_feedback_total",
         "ekiben_live_quality",
+        "ekiben_log_flush_seconds_bucket",
+        "ekiben_drift_psi",
+        "ekiben_drift_rows",
+        "ekiben_drift_time_seconds",
+        "ekiben_drift_verdict",
     ]
 )
 """Read by rules and dashboards, and not declared in this tree yet."""

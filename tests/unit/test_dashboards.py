@@ -72,12 +72,12 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(dashboard: Dashboard) -
 
 def test_grafana_s_provisioning_names_what_is_there() -> None:
     folder = FOLDER.parent / "provisioning"
-    (source,) = yaml.safe_load((folder / "datasources/prometheus.yml").read_text())[
+    (source,) = yaml.safe_load((folder / "datasources/ekiben.yaml").read_text())[
         "datasources"
     ]
-    (provider,) = yaml.safe_load((folder / "dashboards/ekiben.yml").read_text())[
+    (provider,) = yaml.safe_load((folder / "dashboards/ekiben.yaml").read_text())[
         "providers"
     ]
 
     assert source["type"] == "prometheus"
-    assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
+    assert provider["options"]["path"] == "/etc/grafana/dashboards"
