@@ -1,4 +1,7 @@
-"""Every metric that Ekiben declares, by name, as `/metrics` and its readers know it."""
+"""Every metric that Ekiben declares, by name, as `/metrics` and its readers know it.
+
+`python -m tests.metric_names` writes the table of docs/monitoring.md anew.
+"""
 
 from dataclasses import dataclass
 
@@ -6,6 +9,10 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from ekiben.serving import metrics
 from ekiben.serving.version_counts import COUNTERS, GAUGES, HISTOGRAMS
+from tests.servers import PROJECT
+
+PAGE = PROJECT / "docs" / "monitoring.md"
+HEAD = "| metric | type | labels | meaning |\n|---|---|---|---|\n"
 
 SUFFIXES = {
     "counter": ("_total",),
@@ -61,3 +68,25 @@ def _of(metric: MetricWrapperBase) -> Declared:
 
 def _name(base: str, type: str) -> str:
     return f"{base}_total" if type == "counter" else base
+
+
+def table() -> str:
+    """Return the table of them all in Markdown."""
+    lines = []
+    for one in declared().values():
+        labels = ", ".join(f"`{label}`" for label in one.labels)
+        lines.append(f"| `{one.name}` | {one.type} | {labels} | {one.help} |\n")
+    return HEAD + "".join(lines)
+
+
+def in_page(text: str) -> str:
+    """Return the table as *text* has it."""
+    rest = text.partition(HEAD)[2]
+    rows = rest.splitlines(keepends=True)
+    length = next((i for i, row in enumerate(rows) if row[0] != "|"), len(rows))
+    return HEAD + "".join(rows[:length])
+
+
+if __name__ == "__main__":
+    written = PAGE.read_text()
+    PAGE.write_text(written.replace(in_page(written), table()))
