@@ -70,7 +70,8 @@ class Sheet:
         for file in self._files.values():
             file._used = EMPTY
             file._positions.clear()
-            struct.pack_into("i", file._m, 0, EMPTY)
+            # As a slice it is written at once: `pack_into` would write zeros first.
+            file._m[:4] = struct.pack("i", EMPTY)
 
 
 class Sheets:
