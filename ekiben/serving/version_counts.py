@@ -108,6 +108,12 @@ class VersionCounts:
         self.queue_seconds = Distribution(LATENCY)
         self.model_seconds = Distribution(LATENCY)
         self.batch_rows = Distribution(ROWS)
+        self.distributions = (
+            self.request_seconds,
+            self.queue_seconds,
+            self.model_seconds,
+            self.batch_rows,
+        )
         self.rows = 0
         self.failed_batches = 0
         self.mismatches = 0
@@ -119,20 +125,25 @@ class VersionCounts:
         """Return the names of all numbers, by type, in the order of `numbers`."""
         return {
             "histogram": [k for one in HISTOGRAMS for k in self._histogram(one)],
-            "counter": [k for one in COUNTERS for k in self._counter(one)],
-            "gauge_livesum": [self._key(one, one.name) for one in GAUGES],
+            "counter": [self._key(*one) for one in self.plain(COUNTERS)],
+            "gauge_livesum": [self._key(*one) for one in self.plain(GAUGES)],
         }
+
+    def plain(
+        self, families: Sequence[Family]
+    ) -> Iterator[tuple[Family, str, dict[str, str]]]:
+        """Yield family, name and labels of each sample of *families*, no histograms."""
+        for family in families:
+            sample = family.name + "_total" * (family.type == "counter")
+            if not family.codes:
+                yield family, sample, self.labels
+            for code in family.codes:
+                yield family, sample, self.labels | {"code": code}
 
     def numbers(self) -> Numbers:
         """Return all numbers as they are now."""
-        distributions = (
-            self.request_seconds,
-            self.queue_seconds,
-            self.model_seconds,
-            self.batch_rows,
-        )
         return {
-            "histogram": [n for d in distributions for n in (*d.counts, d.total)],
+            "histogram": [n for d in self.distributions for n in (*d.counts, d.total)],
             "counter": [
                 self.rows,
                 self.failed_batches,
@@ -142,8 +153,8 @@ class VersionCounts:
             "gauge_livesum": [1, int(self.answering)],
         }
 
-    def _key(self, family: Family, sample: str, **more: str) -> str:
-        labels = self.labels | more
+    @staticmethod
+    def _key(family: Family, sample: str, labels: dict[str, str]) -> str:
         key: str = mmap_key(
             family.name, sample, list(labels), list(labels.values()), family.help
         )
@@ -151,15 +162,9 @@ class VersionCounts:
 
     def _histogram(self, family: Family) -> Iterator[str]:
         for bound in (*family.bounds, float("inf")):
-            le = floatToGoString(bound)  # type: ignore[no-untyped-call]
-            yield self._key(family, f"{family.name}_bucket", le=le)
-        yield self._key(family, f"{family.name}_sum")
-
-    def _counter(self, family: Family) -> Iterator[str]:
-        if not family.codes:
-            yield self._key(family, f"{family.name}_total")
-        for code in family.codes:
-            yield self._key(family, f"{family.name}_total", code=code)
+            labels = self.labels | {"le": floatToGoString(bound)}  # type: ignore[no-untyped-call]
+            yield self._key(family, f"{family.name}_bucket", labels)
+        yield self._key(family, f"{family.name}_sum", self.labels)
 
 
 class Versions:
@@ -182,6 +187,10 @@ class Versions:
                 )
         return counts
 
+    def listing(self) -> list[VersionCounts]:
+        """Return the counts of all versions that are loaded."""
+        return list(self._counts.values())
+
     def keep(self, loaded: Set[str], answering: str | None) -> None:
         """Take in which versions are *loaded*; the others leave the metrics."""
         for tag in loaded:
@@ -196,7 +205,7 @@ class Versions:
 
     def publish(self) -> None:
         """Write what changed to where `/metrics` reads it."""
-        for counts in list(self._counts.values()):
+        for counts in self.listing():
             if counts.sheet is None:
                 counts.sheet = self._take(counts)
             if counts.sheet is not None:

@@ -15,6 +15,7 @@ from ekiben.schemas.base import Row
 from ekiben.serving.admission import Admission
 from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, never
 from ekiben.serving.follower import Follower
+from ekiben.serving.in_process import IN_PROCESS
 from ekiben.serving.model_threads import ModelThreads
 from ekiben.serving.roster import Roster
 from ekiben.serving.watch import Watch
@@ -71,6 +72,9 @@ class Worker:
             )
             for use_case in self.use_cases
         }
+
+        for one in self.dispatchers.values():
+            IN_PROCESS.add(one.versions)
 
     @property
     def loaded(self) -> bool:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ekiben.serving import sheet
+from ekiben.serving.in_process import InProcess
 from ekiben.serving.metrics import LATENCY
 from ekiben.serving.sheet import REST_SECONDS, Sheets, forget_gauges
 from ekiben.serving.version_counts import (
@@ -253,3 +255,31 @@ def test_where_nobody_reads_nothing_is_written(
     versions.keep({"iris:1"}, "iris:1")
 
     assert os.listdir(tmp_path) == []
+
+
+def test_a_process_of_its_own_shows_the_same_numbers(
+    versions: Versions, tmp_path: Path
+) -> None:
+    counts = versions.of("iris:1")
+    for seconds in (0.00005, 0.003, 11.0):
+        counts.model_seconds.add(seconds)
+    counts.rows += 7
+    counts.errors["deadline_exceeded"] += 1
+    versions.keep({"iris:1"}, "iris:1")
+    collector = InProcess()
+    collector.add(versions)
+
+    def shown(metrics: Iterable[Metric]) -> set[tuple[str, str, str, str, float]]:
+        return {
+            (
+                metric.name,
+                metric.documentation,
+                one.name,
+                str(sorted(one.labels.items())),
+                one.value,
+            )
+            for metric in metrics
+            for one in metric.samples
+        }
+
+    assert shown(collector.collect()) == shown(families(tmp_path).values())
