@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from deploy.grafana.make import DASHBOARDS
+from ekiben.settings import PREFIX, Settings
 from ekiben.use_cases.catalog import get_use_case
 from tests.faults.iris_home import QUICK, IrisHome, tag_of, until
 from tests.metric_names import sample_names
@@ -23,6 +24,9 @@ pytestmark = pytest.mark.server
 
 IRIS = get_use_case("iris")
 PREDICT = "/v1/iris/predict"
+FEEDBACK = "/v1/iris/feedback"
+SOON = {"refresh_seconds": "1", "maturity_seconds": "0", "drift_seconds": "1"}
+"""So that what is measured of the log is measured while the test looks."""
 SECONDS = 12.0
 """Of traffic, at one scrape a second."""
 
@@ -46,7 +50,7 @@ LASTING = [name for name, rule in RECORDS.items() if not is_awaited(rule["expr"]
 
 
 class Clients:
-    """Good requests, bad ones, and some that nobody can answer in time."""
+    """Good requests and feedback on them, bad ones, and some that nobody can answer in time."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -65,9 +69,15 @@ class Clients:
         many = {"rows": [IRIS.examples[0]] * 1000}
         with self._server.client() as client:
             while not self._stop.wait(0.02):
-                client.post(PREDICT, json=good)
+                answers = client.post(PREDICT, json=good).json()
+                # Where feedback is not taken in yet, that is one more unknown path.
+                client.post(FEEDBACK, json={"items": [_truth(one) for one in answers]})
                 client.post(PREDICT, json={"rows": []})
                 client.post(PREDICT, json=many, headers={"X-Deadline-Ms": "1"})
+
+
+def _truth(answer: dict[str, Any]) -> dict[str, Any]:
+    return {"prediction_id": answer["prediction_id"], "label": answer["species"]}
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +86,13 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     home = IrisHome.make(tmp_path_factory.mktemp("home"))
     home.promote_first()
     directory = tmp_path_factory.mktemp("prometheus")
+    soon = {
+        PREFIX + name.upper(): value
+        for name, value in SOON.items()
+        if name in Settings.model_fields
+    }
     with (
-        serve(home.path, extra=QUICK) as server,
+        serve(home.path, extra=QUICK | soon) as server,
         scrape([server.url.removeprefix("http://")], directory) as running,
     ):
         with Clients(server):
