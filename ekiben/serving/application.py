@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ekiben import __version__
 from ekiben.monitoring.opening import LateStore
 from ekiben.serving.docs_pages import docs_routes
-from ekiben.serving.edge import App
+from ekiben.serving.edge import App, Receive, Scope, Send
 from ekiben.serving.entrance import make_access_checks
 from ekiben.serving.feedback_route import FeedbackRoute
 from ekiben.serving.guard import BENTOML_PATHS, Guard
@@ -61,7 +61,18 @@ def build_application(
     behind = [path.decode() for path in BENTOML_PATHS]
     access = make_access_checks(settings, pages.routes, behind, required=auth)
     life.admits = lambda: access.ready
-    return Guard(bento, pages, predict, life, access)
+    return Guard(with_fresh_counts(bento, worker), pages, predict, life, access)
+
+
+def with_fresh_counts(bento: App, worker: Worker) -> App:
+    """Return *bento*, which answers /metrics, told first what this worker has counted."""
+
+    async def fresh(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") == "/metrics":
+            worker.publish()
+        await bento(scope, receive, send)
+
+    return fresh
 
 
 def not_found(request: Request, _: Exception) -> Response:

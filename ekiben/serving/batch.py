@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from prometheus_client import Counter
-
 from ekiben.errors import BatchShapeMismatch
 from ekiben.serving.jobs import Fields, Model, Piece
+from ekiben.serving.version_counts import VersionCounts
 
 Outcome = list[Fields] | Exception
 Observe = Callable[[str, Sequence[Piece], Sequence[Outcome], float], None]
@@ -21,11 +20,10 @@ def unobserved(*_: object) -> None:
 class Isolation:
     """Answers batches so that a request that makes the model raise fails alone.
 
-    Called on any thread; *failed* and *mismatched* count such calls.
+    Called on any thread; *counts* gives those of a version, by its tag.
     """
 
-    failed: Counter
-    mismatched: Counter
+    counts: Callable[[str], VersionCounts]
 
     def answer_each(self, model: Model, pieces: Sequence[Piece]) -> list[Outcome]:
         """Answer *pieces* by *model*, but the rest of a long job by the version that began it."""
@@ -54,10 +52,10 @@ class Isolation:
                     f"asked {len(rows)} rows, got {len(fields)} answers"
                 )
         except BatchShapeMismatch as error:
-            self.mismatched.inc()
+            self.counts(model.tag).mismatches += 1
             return [error] * len(pieces)
         except Exception as error:
-            self.failed.inc()
+            self.counts(model.tag).failed_batches += 1
             return self._halve(model, pieces, error)
         return _shares(pieces, fields)
 

@@ -3,6 +3,7 @@
 Leans on names that BentoML keeps to itself; each has a canary test.
 """
 
+import os
 import typing
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
@@ -21,13 +22,18 @@ from ekiben.serving.access_log import with_access_log
 from ekiben.serving.application import Route, build_application
 from ekiben.serving.binding import auth_required, bound_host
 from ekiben.serving.connections import Limits
+from ekiben.serving.edge import App
 from ekiben.serving.logs import configure_logs
 from ekiben.serving.openapi import openapi_document
 from ekiben.serving.plan import Plan, one_line
 from ekiben.serving.protocol import install
 from ekiben.serving.supervisor import supervise
+from ekiben.serving.traces import check_traces, make_tracing
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
+
+if typing.TYPE_CHECKING:
+    from ekiben.serving.tracing import Tracing
 
 P = TypeVar("P")
 
@@ -68,7 +74,14 @@ class EkibenService(Service[Any]):
     @cached_property
     def worker(self) -> Worker:
         """What this process answers with; made at first use, loads nothing yet."""
-        return self.plan.make_worker()
+        if self.tracing is None:
+            return self.plan.make_worker()
+        return self.plan.make_worker(self.tracing.dispatcher)
+
+    @cached_property
+    def tracing(self) -> "Tracing | None":
+        """What makes spans of this process's requests, where somebody wants them."""
+        return make_tracing(os.environ)
 
     @property
     def openapi_spec(self) -> Any:
@@ -89,9 +102,11 @@ class EkibenService(Service[Any]):
             factory.dispatchers[name] = pass_through
         with one_line():
             auth = auth_required(settings, bound_host())
-            application = build_application(
+            application: App = build_application(
                 factory(), self.routes, self.worker, auth=auth
             )
+        if self.tracing is not None:
+            application = self.tracing.application(application)
         return with_access_log(application, settings.access_log)
 
 
@@ -121,6 +136,7 @@ class Endpoints:
     def look_after_workers() -> None:
         """Prepare the process that starts the workers; BentoML calls it there, once."""
         with one_line():
+            check_traces(os.environ)
             supervise(Settings.from_env())
 
     async def answer(self, use_case: str, rows: Sequence[Row]) -> list[Any]:

@@ -2,18 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Executor
+from contextlib import suppress
 
-from ekiben.errors import ClientGone, DeadlineExceeded, Overloaded
+from ekiben.errors import ClientGone, DeadlineExceeded, NotReady, Overloaded
 from ekiben.schemas.base import Row
-from ekiben.serving import metrics
 from ekiben.serving.admission import Admission
 from ekiben.serving.batch import Isolation, Observe, Outcome, unobserved
 from ekiben.serving.fair_queue import FairQueue
 from ekiben.serving.jobs import Answer, Job, Model, Piece, never
 from ekiben.serving.pace import Limits, Pace
 from ekiben.serving.tally import Tally
+from ekiben.serving.version_counts import Versions
 
 __all__ = ["Answer", "Dispatcher", "Limits", "Model", "never"]
 
@@ -47,15 +48,17 @@ class Dispatcher:
         self._jobs = 0
         self._busy = False
         self._settled_at = 0.0
-        self._tally = Tally(use_case, lambda: (self._queue.rows, self._rows))
-        self._batch_size = metrics.batch_rows.labels(use_case)
-        self._queue_time = metrics.queue_seconds.labels(use_case)
-        self._model_time = metrics.model_seconds.labels(use_case)
-        self._isolation = Isolation(
-            metrics.failed_batches.labels(use_case),
-            metrics.batch_shape_mismatches.labels(use_case),
+        self.versions = Versions(use_case)
+        self._tally = Tally(
+            use_case, lambda: (self._queue.rows, self._rows), self.versions.publish
         )
+        self._isolation = Isolation(self.versions.of)
         admission.drains.append(self.drain)
+
+    def publish(self, loaded: Set[str], answering: str | None) -> None:
+        """Give the metrics everything now; of the versions those that are *loaded*."""
+        self._tally.write()
+        self.versions.keep(loaded, answering)
 
     def drain(self) -> float:
         """Return the seconds until what is in flight should be answered."""
@@ -159,7 +162,13 @@ class Dispatcher:
     def _expire(self, job: Job) -> None:
         if not job.future.done():
             self._tally.drop("deadline")
+            self._blame(job.model, "deadline_exceeded")
             self._fail(job, DeadlineExceeded())
+
+    def _blame(self, model: Model | None, code: str) -> None:
+        """Count an error of *model*, None: of what answers now, if anything does."""
+        with suppress(NotReady):
+            self.versions.of((model or self._model()).tag).errors[code] += 1
 
     def _cancelled(self, job: Job) -> None:
         """Forget *job*, whose caller inside the process no longer waits for it."""
@@ -189,9 +198,10 @@ class Dispatcher:
             self._again()
             return
         loop = asyncio.get_running_loop()
-        self._queue_time.observe(loop.time() - pieces[0].job.since)
+        counts = self.versions.of(model.tag)
+        counts.queue_seconds.add(loop.time() - pieces[0].job.since)
         count = sum(piece.stop - piece.start for piece in pieces)
-        self._batch_size.observe(count)
+        counts.batch_rows.add(count)
         if model.cost.expected(count) <= INLINE_SECONDS:
             self._settle(pieces, self._run(model, pieces, count), model, count)
         else:
@@ -237,7 +247,7 @@ class Dispatcher:
             count, lambda: self._isolation.answer_each(model, pieces)
         )
         seconds = time.perf_counter() - start
-        self._model_time.observe(seconds)
+        self.versions.of(model.tag).model_seconds.add(seconds)
         self._observe(model.tag, pieces, outcomes, seconds)
         return outcomes
 
@@ -261,6 +271,7 @@ class Dispatcher:
                 self._leave(job)
             return
         if isinstance(outcome, Exception):
+            self._blame(job.model or model, "internal")
             self._fail(job, outcome)
             return
         fields = outcome

@@ -65,6 +65,11 @@ class Follower:
         self._wanted: dict[str, Choice] = {}
         self._seen = -1
         self.unreachable_since: datetime | None = None
+        for name in roster.use_cases:
+            # A count that begins at 1 would be no increase to Prometheus.
+            for result in ("done", "rejected"):
+                metrics.swaps.labels(name, result)
+            metrics.swap_seconds.labels(name)
 
     def start(self) -> None:
         """Follow until `stop`; the versions of now must be loaded already."""
@@ -135,10 +140,12 @@ class Follower:
             if self._wanted.get(name) is not choice or self._stopped.is_set():
                 return
             self._roster.swap(name, choice)
+        seconds = time.monotonic() - started
         metrics.swaps.labels(name, "done").inc()
+        metrics.swap_seconds.labels(name).observe(seconds)
         log.info(
             "version swapped in",
-            extra={"tag": choice.tag, "seconds": round(time.monotonic() - started, 3)},
+            extra={"tag": choice.tag, "seconds": round(seconds, 3)},
         )
 
     def _load(self, name: str, choice: Choice) -> str | None:

@@ -50,6 +50,7 @@ class Job:
     *running* says that a model call in a thread has some of them.
     *taken* rows were handed to *model*, and *fields* are the answers so far: a long
     request goes in pieces, all of them to the version that got the first.
+    *span* is the request's, where it is traced.
     """
 
     rows: Sequence[Row]
@@ -63,6 +64,7 @@ class Job:
     model: Model | None = None
     fields: list[Fields] | None = None
     batch_rows: int = 0
+    span: Any = None
 
     @property
     def left(self) -> int:

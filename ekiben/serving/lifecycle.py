@@ -209,6 +209,7 @@ class LifeCycle:
         metrics.draining.set(self.draining)
         away = self._worker.follower.unreachable_since is not None
         metrics.ledger_unreachable.set(away)
+        self._worker.publish()
         try:
             files.beat(os.getpid(), self._state(ready))
         except OSError as error:

@@ -1,9 +1,16 @@
-"""The server's own Prometheus metrics; every label takes its values from a fixed, small set."""
+"""The server's own Prometheus metrics; every label takes its values from a fixed, small set.
+
+Those by version are in `version_counts.py`.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram
 
-LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+LATENCY = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+SWAP = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 requests = Counter(
     "ekiben_requests", "Answered requests.", ["use_case", "status", "code"]
@@ -11,33 +18,15 @@ requests = Counter(
 connections = Gauge(
     "ekiben_connections", "Open connections.", multiprocess_mode="livesum"
 )
+CLOSED_BY = ("too_many", "silent", "slow_body", "slow_reader")
 closed_connections = Counter(
     "ekiben_closed_connections",
     "Connections ended without an answer: too_many, silent, slow_body, slow_reader.",
     ["reason"],
 )
-rows = Counter("ekiben_rows", "Rows answered with a prediction.", ["use_case"])
-request_seconds = Histogram(
-    "ekiben_request_seconds",
-    "From the first byte of a predict request to its answer.",
-    ["use_case"],
-    buckets=LATENCY,
-)
-batch_rows = Histogram(
-    "ekiben_batch_rows", "Rows in one model call.", ["use_case"], buckets=ROWS
-)
-queue_seconds = Histogram(
-    "ekiben_queue_seconds",
-    "How long the oldest request of a batch had waited for the model.",
-    ["use_case"],
-    buckets=LATENCY,
-)
-model_seconds = Histogram(
-    "ekiben_model_seconds",
-    "Time of one model call, encoding included.",
-    ["use_case"],
-    buckets=LATENCY,
-)
+for one in CLOSED_BY:
+    # A count that begins at 1 would be no increase to Prometheus.
+    closed_connections.labels(one)
 queued_rows = Gauge(
     "ekiben_queued_rows",
     "Rows that wait for the model.",
@@ -76,20 +65,17 @@ swaps = Counter(
     "Versions taken up after a move of production: done or rejected.",
     ["use_case", "result"],
 )
+swap_seconds = Histogram(
+    "ekiben_swap_seconds",
+    "From when a worker learned of a move of production to its first answer by it: "
+    "trial, loading, and the wait for its effective time.",
+    ["use_case"],
+    buckets=SWAP,
+)
 automatic_rollbacks = Counter(
     "ekiben_automatic_rollbacks",
     "Versions that this server took back by itself: failing, slow or wrong_answers.",
     ["use_case", "reason"],
-)
-failed_batches = Counter(
-    "ekiben_failed_batches",
-    "Model calls that failed; each is halved until the guilty request is alone.",
-    ["use_case"],
-)
-batch_shape_mismatches = Counter(
-    "ekiben_batch_shape_mismatch",
-    "Model calls that answered another number of rows, or numbers that are none.",
-    ["use_case"],
 )
 worker_starts = Counter(
     "ekiben_worker_starts", "Workers that were started: more than there are, some died."

@@ -1,7 +1,7 @@
 """What this process is to serve: settings, use cases, and which tag each is answered by."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +22,7 @@ from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.packed import Packed, read_packed
 from ekiben.registry.store import Store
 from ekiben.serving.binding import auth_required, bound_host
+from ekiben.serving.dispatcher import Dispatcher
 from ekiben.serving.drift_gauges import DriftGauges
 from ekiben.serving.entrance import check as check_entrance
 from ekiben.serving.follower import Follower, Releases
@@ -116,7 +117,7 @@ class Plan:
         local = LocalRollbacks.at(self.settings.home)
         return PinnedReleases(self.packed.production, self.packed.previous, local)
 
-    def make_worker(self) -> Worker:
+    def make_worker(self, dispatcher: Callable[..., Dispatcher] = Dispatcher) -> Worker:
         """Make what a process answers with; nothing is loaded yet."""
         roster = Roster(self.use_cases, Store.of_bentoml, self.releases.choose)
         limits = Limits(
@@ -131,9 +132,15 @@ class Plan:
         live = Live(self.settings, self.use_cases, LateStore(self.settings.log_url))
         drift = DriftGauges(self.settings, Store.of_bentoml, roster.answering)
         drift_jobs = [drift.job] if self.settings.drift_seconds else []
-        refresher = make_refresher([live.job, *drift_jobs])
         return Worker(
-            self.use_cases, roster, follower, watch, self.settings, refresher, live
+            self.use_cases,
+            roster,
+            follower,
+            watch,
+            self.settings,
+            refresher=make_refresher([live.job, *drift_jobs]),
+            live=live,
+            dispatcher=dispatcher,
         )
 
 

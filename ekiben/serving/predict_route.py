@@ -7,7 +7,6 @@ import orjson
 from pydantic import ValidationError
 
 from ekiben.schemas.base import MAX_ROWS, PredictRequest, Row
-from ekiben.serving import metrics
 from ekiben.serving.access_checks import charge_rows
 from ekiben.serving.edge import (
     App,
@@ -54,8 +53,6 @@ class PredictRoute:
         self._validate = request.__pydantic_validator__.validate_json
         self._fields = len(use_case.row.model_fields)
         self._most_colons = 1 + MAX_ROWS * self._fields + UNKNOWN_FIELDS
-        self._rows = metrics.rows.labels(self.use_case)
-        self._time = metrics.request_seconds.labels(self.use_case)
 
     async def answer(
         self,
@@ -95,8 +92,9 @@ class PredictRoute:
             call = Call(seconds, gone, caller, request_id.decode(), start)
             content = await self._through_bento(scope, body, receive, call)
             tag = call.tag
-        self._rows.inc(len(rows))
-        self._time.observe(time.perf_counter() - start)
+        counts = self._dispatcher.versions.of(tag)
+        counts.rows += len(rows)
+        counts.request_seconds.add(time.perf_counter() - start)
         return {
             "type": "http.response.start",
             "status": 200,

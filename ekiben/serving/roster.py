@@ -185,6 +185,12 @@ class Roster:
                 return None
             return seat.choice, seat.current
 
+    def tags(self, use_case: str) -> tuple[set[str], str | None]:
+        """Return the versions that are loaded, and which of them answers."""
+        with self._lock:
+            seat = self._seats[use_case]
+            return set(seat.warm), seat.current.tag if seat.current else None
+
     def load(self) -> None:
         """Load what is chosen for every use case; a failure is kept as the reason.
 

@@ -28,6 +28,7 @@ from ekiben.serving.run_files import (
     run_directory,
     started_at,
 )
+from ekiben.serving.sheet import forget_gauges
 from ekiben.settings import Settings
 
 API_SOCKET = "_bento_api_server"
@@ -151,6 +152,7 @@ class Supervisor:
         for pid in self.workers.keys() - self.watcher.processes.keys():
             state = self.files.states().get(pid)
             mark_process_dead(pid, str(self.files.metrics))  # type: ignore[no-untyped-call]
+            forget_gauges(self.files.metrics, pid)
             self.files.worker(pid).unlink(missing_ok=True)
             del self.workers[pid]
             self._judge(state, self.codes.pop(pid, None))

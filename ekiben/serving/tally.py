@@ -36,11 +36,18 @@ class Tally:
     """Counts of one use case: when nothing is in flight, admitted = answered + refused.
 
     A metric costs more than a request may: the usual counts are plain integers
-    until `publish`. *now* gives the rows that wait, and those in flight.
+    until `publish`. *now* gives the rows that wait, and those in flight; *also* publishes
+    what else is counted.
     """
 
-    def __init__(self, use_case: str, now: Callable[[], tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        use_case: str,
+        now: Callable[[], tuple[int, int]],
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
         self._now = now
+        self._also = also
         self.admitted = 0
         self.answered = 0
         self._admitted = metrics.admitted_requests.labels(use_case)
@@ -74,10 +81,17 @@ class Tally:
 
     def publish(self) -> None:
         """Give the metrics what was counted since the last time, and the rows of now."""
-        queued, in_flight = self._now()
-        self._timed = in_flight > 0
+        _, in_flight = self._now()
+        # Once more after the last request, whose end may be counted after this turn.
+        self._timed = in_flight > 0 or self.admitted > 0
         if self._timed:
             asyncio.get_running_loop().call_later(PUBLISH_SECONDS, self.publish)
+        self.write()
+
+    def write(self) -> None:
+        """Give the metrics everything now."""
+        queued, in_flight = self._now()
+        self._also()
         if self.admitted:
             self._admitted.inc(self.admitted)
             self.admitted = 0

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import get_args
 
 from ekiben.errors import Conflict, EkibenError, NothingToRollBack
 from ekiben.schemas.base import Row
@@ -18,6 +19,7 @@ from ekiben.serving.trial import (
     SLOW_SECONDS,
     Allowed,
     Fault,
+    Kind,
     Outcomes,
     failing,
     slow,
@@ -68,6 +70,10 @@ class Watch:
         self._stands: dict[str, _Stand] = {}
         self._on_trial: dict[str, _Stand] = {}
         self._stopped = threading.Event()
+        for name in roster.use_cases:
+            # A count that begins at 1 would be no increase to Prometheus.
+            for kind in get_args(Kind):
+                metrics.automatic_rollbacks.labels(name, kind)
 
     def start(self) -> None:
         """Watch until `stop`, unless the settings say not to."""

@@ -19,6 +19,7 @@ from ekiben.schemas.base import Row
 from ekiben.serving.admission import Admission
 from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, never
 from ekiben.serving.follower import Follower
+from ekiben.serving.in_process import IN_PROCESS
 from ekiben.serving.live import Live
 from ekiben.serving.log_metrics import LogMetrics
 from ekiben.serving.model_threads import ModelThreads
@@ -64,6 +65,7 @@ class Worker:
     settings: "Settings"
     refresher: Refresher = field(default_factory=Refresher)
     live: Live | None = None
+    dispatcher: Callable[..., Dispatcher] = Dispatcher
     dispatchers: dict[str, Dispatcher] = field(init=False)
     threads: ModelThreads = field(init=False)
     predictions: PredictionLog | None = field(init=False, default=None)
@@ -76,7 +78,7 @@ class Worker:
         admission = Admission(self.settings.rows_in_flight)
         limits = _limits(self.settings)
         self.dispatchers = {
-            use_case.name: Dispatcher(
+            use_case.name: self.dispatcher(
                 use_case.name,
                 partial(self.roster.predictor, use_case.name),
                 self.threads,
@@ -86,6 +88,9 @@ class Worker:
             )
             for use_case in self.use_cases
         }
+
+        for one in self.dispatchers.values():
+            IN_PROCESS.add(one.versions)
 
     @property
     def loaded(self) -> bool:
@@ -117,6 +122,11 @@ class Worker:
         self.follower.start()
         self.watch.start()
         self.refresher.start()
+
+    def publish(self) -> None:
+        """Give the metrics what was counted, and say which versions are loaded."""
+        for name, dispatcher in self.dispatchers.items():
+            dispatcher.publish(*self.roster.tags(name))
 
     def stop(self) -> None:
         """End what runs beside the requests; what is to be kept is written out."""

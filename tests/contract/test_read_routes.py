@@ -208,12 +208,15 @@ def test_requests_rows_and_batches_are_counted(client: httpx.Client) -> None:
         lines = client.get("/metrics").text.splitlines()
         return sum(float(x.split()[-1]) for x in lines if x.startswith(name))
 
+    tag = client.get("/v1/models/iris").json()["tag"]
+    labels = f'{{model="{tag}",use_case="iris"}}'
     names = (
         'ekiben_requests_total{code="",status="200",use_case="iris"}',
-        'ekiben_rows_total{use_case="iris"}',
-        'ekiben_batch_rows_sum{use_case="iris"}',
-        'ekiben_queue_seconds_count{use_case="iris"}',
-        'ekiben_request_seconds_count{use_case="iris"}',
+        f"ekiben_rows_total{labels}",
+        f"ekiben_batch_rows_sum{labels}",
+        f"ekiben_queue_seconds_count{labels}",
+        f"ekiben_model_seconds_count{labels}",
+        f"ekiben_request_seconds_count{labels}",
     )
     before = [value(name) for name in names]
 
@@ -221,7 +224,7 @@ def test_requests_rows_and_batches_are_counted(client: httpx.Client) -> None:
 
     rows = len(USE_CASES[0].examples) * 5
     grown = [value(name) - old for name, old in zip(names, before, strict=True)]
-    assert grown == [1, rows, rows, 1, 1]
+    assert grown == [1, rows, rows, 1, 1, 1]
 
 
 def test_what_training_prints_is_what_the_card_shows(

@@ -40,6 +40,7 @@ def assert_problem(response: httpx.Response, status: int, code: str) -> dict[str
 
 def model_calls(client: httpx.Client, use_case: UseCase) -> float:
     """Return how often the model was called, by the server's own count."""
-    start = f'ekiben_batch_rows_count{{use_case="{use_case.name}"}}'
+    name, label = "ekiben_batch_rows_count{", f'use_case="{use_case.name}"'
     lines = client.get("/metrics").text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(start))
+    ours = [one for one in lines if one.startswith(name) and label in one]
+    return sum(float(one.split()[-1]) for one in ours)

@@ -107,7 +107,10 @@ def application(stub: Stub) -> Any:
     for rows in (1, 8, 64):
         stub.cost.learn(rows, (stub.call_ms + stub.row_ms * rows) / 1000)
     roster: Any = SimpleNamespace(
-        predictor=lambda use_case: stub, load=lambda: None, ready=True
+        predictor=lambda use_case: stub,
+        tags=lambda use_case: ({stub.tag}, stub.tag),
+        load=lambda: None,
+        ready=True,
     )
     follower: Any = SimpleNamespace(start=lambda: None, unreachable_since=None)
     watch: Any = SimpleNamespace(start=lambda: None, observe=unobserved)

@@ -197,7 +197,7 @@ def test_c52_where_memory_is_short_the_swap_is_refused_and_the_old_version_answe
         assert "memory" in home.events()[-1].reason
     # Nor does a worker that starts now load it.
     with serving(home, EKIBEN_PROBE_MEGABYTES="512") as again:
-        rejected = 'ekiben_swaps_total{result="rejected",use_case="iris"}'
+        rejected = 'ekiben_swaps_total{result="rejected",use_case="iris"} 1.0'
         wait(lambda: rejected in httpx.get(again.url + "/metrics").text, 60)
         assert answers(again, 40) == {first}
         assert len(home.events()) == 3

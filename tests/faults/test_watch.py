@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -195,7 +196,7 @@ def test_c51_a_version_that_fails_later_is_rolled_back_by_the_server(
     listed = httpx.get(server.url + "/v1/models").json()
     assert listed[0]["production"] == home.good.card.tag
     counted = httpx.get(server.url + "/metrics").text
-    assert 'ekiben_automatic_rollbacks_total{reason="' in counted
+    assert re.search(r"^ekiben_automatic_rollbacks_total{.*} 1\.0$", counted, re.M)
 
 
 def check_answers_of_the_good(home: Home, traffic: Traffic) -> None:

@@ -2,23 +2,16 @@
 
 import re
 
-from prometheus_client.metrics import MetricWrapperBase
-
-from ekiben.serving import metrics
 from ekiben.settings import PREFIX, Settings
+from tests.metric_names import declared, sample_names
 from tests.servers import PROJECT
+from tests.unit.test_alerts import AWAITED
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 
 
 def test_every_metric_of_the_runbook_is_one_of_ours() -> None:
-    ours = {
-        sample
-        for metric in vars(metrics).values()
-        if isinstance(metric, MetricWrapperBase)
-        for family in metric.describe()
-        for sample in (family.name, f"{family.name}_total")
-    }
+    ours = sample_names() | declared().keys() | AWAITED
     named = set(re.findall(r"\bekiben_[a-z_]+", PAGE))
 
     assert named

@@ -1,0 +1,1 @@
+"""What runs beside Ekiben, and how it is put there."""

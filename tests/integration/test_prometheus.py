@@ -1,0 +1,158 @@
+"""A real Prometheus scrapes a running Ekiben; every query of the dashboards returns data."""
+
+import json
+import math
+import re
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from deploy.grafana.make import DASHBOARDS
+from ekiben.settings import PREFIX, Settings
+from ekiben.use_cases.catalog import get_use_case
+from tests.faults.iris_home import QUICK, IrisHome, tag_of, until
+from tests.metric_names import sample_names
+from tests.prometheus import Prometheus, scrape
+from tests.servers import Server, serve
+from tests.unit.test_alerts import ALERTS, AWAITED, RECORDS
+
+pytestmark = pytest.mark.server
+
+IRIS = get_use_case("iris")
+PREDICT = "/v1/iris/predict"
+FEEDBACK = "/v1/iris/feedback"
+SOON = {"refresh_seconds": "1", "maturity_seconds": "0", "drift_seconds": "1"}
+"""So that what is measured of the log is measured while the test looks."""
+SECONDS = 12.0
+"""Of traffic, at one scrape a second."""
+
+
+def as_grafana_asks(query: str) -> str:
+    """Fill in what Grafana does: all use cases, and its shortest window."""
+    return query.replace("$use_case", ".*").replace("$__rate_interval", "10s")
+
+
+def is_awaited(query: str) -> bool:
+    return bool(set(re.findall(r"\bekiben_[a-z_]+", query)) & AWAITED)
+
+
+QUERIES = [
+    query
+    for dashboard in DASHBOARDS
+    for query in dashboard.queries
+    if not is_awaited(query)
+]
+LASTING = [name for name, rule in RECORDS.items() if not is_awaited(rule["expr"])]
+
+
+class Clients:
+    """Good requests and feedback on them, bad ones, and some that nobody can answer in time."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        good = {"rows": IRIS.examples}
+        many = {"rows": [IRIS.examples[0]] * 1000}
+        with self._server.client() as client:
+            while not self._stop.wait(0.02):
+                answers = client.post(PREDICT, json=good).json()
+                # Where feedback is not taken in yet, that is one more unknown path.
+                client.post(FEEDBACK, json={"items": [_truth(one) for one in answers]})
+                client.post(PREDICT, json={"rows": []})
+                client.post(PREDICT, json=many, headers={"X-Deadline-Ms": "1"})
+
+
+def _truth(answer: dict[str, Any]) -> dict[str, Any]:
+    return {"prediction_id": answer["prediction_id"], "label": answer["species"]}
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """One that has scraped a server under traffic, in which a version was promoted."""
+    home = IrisHome.make(tmp_path_factory.mktemp("home"))
+    home.promote_first()
+    directory = tmp_path_factory.mktemp("prometheus")
+    soon = {
+        PREFIX + name.upper(): value
+        for name, value in SOON.items()
+        if name in Settings.model_fields
+    }
+    with (
+        serve(home.path, extra=QUICK | soon) as server,
+        scrape([server.url.removeprefix("http://")], directory) as running,
+    ):
+        with Clients(server):
+            time.sleep(SECONDS / 2)
+            home.promote_unasked(home.second)
+            until(lambda: tag_of(server) == home.second, 60)
+            time.sleep(SECONDS / 2)
+        yield running
+
+
+def values(found: list[dict[str, Any]]) -> list[float]:
+    return [float(one["value"][1]) for one in found]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_of_the_dashboards_returns_data(
+    prometheus: Prometheus, query: str
+) -> None:
+    found = values(prometheus.query(as_grafana_asks(query)))
+
+    assert any(math.isfinite(one) for one in found), found
+
+
+@pytest.mark.parametrize("record", LASTING)
+def test_a_recording_rule_has_data(prometheus: Prometheus, record: str) -> None:
+    found = values(prometheus.query(record))
+
+    assert any(math.isfinite(one) for one in found), found
+
+
+def test_prometheus_took_the_rules_and_the_target(prometheus: Prometheus) -> None:
+    groups = httpx.get(f"{prometheus.url}/api/v1/rules").json()["data"]["groups"]
+    health = {
+        rule["name"]: (rule["health"], rule.get("lastError"))
+        for group in groups
+        for rule in group["rules"]
+    }
+
+    assert health.keys() == ALERTS.keys() | RECORDS.keys()
+    assert set(health.values()) == {("ok", None)}, json.dumps(health)
+    assert values(prometheus.query("up")) == [1.0]
+
+
+def test_rows_are_told_apart_by_version(prometheus: Prometheus) -> None:
+    rows = prometheus.query("ekiben_rows_total")
+    answering = prometheus.query("ekiben_version_answering")
+
+    assert len(rows) == 2
+    assert all(one > 0 for one in values(rows))
+    assert sorted(values(answering)) == [0.0, 1.0]
+    assert values(prometheus.query("ekiben_swap_seconds_count")) == [1.0]
+
+
+def test_all_that_is_declared_is_there_after_some_traffic(
+    prometheus: Prometheus,
+) -> None:
+    seen = {
+        one["metric"]["__name__"] for one in prometheus.query('{__name__=~"ekiben_.*"}')
+    }
+
+    # Nobody asked for a key, so nobody's quota was used up.
+    assert sample_names() - seen == {"ekiben_quota_refusals_total"}
+    assert {one for one in seen if not one.startswith("ekiben:")} <= sample_names()
