@@ -1,21 +1,19 @@
 """The window of the prediction log that a command reads, and a bar of how far it is."""
 
-import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from ekiben.cli.history import read_time
+from ekiben.cli.since import moment_in
+from ekiben.errors import InvalidDuration
 from ekiben.monitoring.records import Logged, Observed
 
 Pair = tuple[Logged, Observed | None]
 
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-AGE = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 EVERY = 100
 """Rows from one move of the bar to the next."""
 
@@ -23,15 +21,10 @@ EVERY = 100
 def read_since(text: str) -> datetime:
     """Read an age such as 30d, 12h or 45m, or an ISO 8601 time; without an offset it is UTC."""
     now = datetime.now(UTC)
-    age = AGE.fullmatch(text)
     try:
-        since = (
-            now - timedelta(**{UNITS[age[2]]: int(age[1])}) if age else read_time(text)
-        )
-    except (typer.BadParameter, OverflowError):
-        raise typer.BadParameter(
-            f"{text!r} is neither an age such as 30d, 12h or 45m nor an ISO 8601 time"
-        ) from None
+        since = moment_in(text, now)
+    except InvalidDuration as error:
+        raise typer.BadParameter(str(error)) from None
     if since >= now:
         raise typer.BadParameter(f"{text!r} is not in the past")
     return since

@@ -238,7 +238,7 @@ def test_what_is_not_there_is_refused(
         ([], "give a PREDICTION_ID alone, or --since"),
         (["a", "--against", "turnover:a"], "give a PREDICTION_ID alone"),
         (["tea", "--since", "1d"], "no use case 'tea'"),
-        (["--since", "soon"], "is neither an age such as 30d"),
+        (["--since", "soon"], "is no time; write 30d"),
         (["--since", "2999-01-01"], "is not in the past"),
         (["--since", "1d", "--against", "abc"], "--against needs a USE_CASE"),
         (["spam", "--since", "1d", "--against", "iris:a"], "not iris and spam"),

@@ -247,7 +247,7 @@ def test_a_use_case_without_production_has_nothing_to_be_compared_with(
     ("arguments", "told"),
     [
         (["tea"], "no use case 'tea'"),
-        (["spam", "--since", "later"], "is neither an age such as 30d"),
+        (["spam", "--since", "later"], "is no time; write 30d"),
         (["spam", "--data", "nowhere.csv"], "does not exist"),
         (["spam", "--fewest", "0"], "Invalid value for '--fewest'"),
         ([], "Missing argument"),
