@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.02
 """How often rows are made ready: a little at a time, for that holds the interpreter's lock."""
-TICK_ROWS = 250
+TICK_ROWS = 50
 """Rows that are made ready without a pause."""
 PAUSE_SECONDS = 0.0005
 BATCH_ROWS = 2000
