@@ -90,8 +90,12 @@ class Live:
 
         def end(done: "asyncio.Future[LiveQuality]") -> None:
             del self._running[use_case]
-            # Looked at, or nobody who waited too long would ever be told.
-            if done.cancelled() or done.exception() is not None:
+            if done.cancelled():
+                return
+            if (error := done.exception()) is not None:
+                # Here, once: those who asked may have stopped waiting.
+                told = {"use_case": use_case, "reason": _reason(error)}
+                log.warning("live quality not measured", extra=told)
                 return
             self._known[use_case] = time.monotonic(), done.result()
 
@@ -141,8 +145,8 @@ async def performance_of(
     """Return what live traffic says of the rows that *wanted* names; never fails."""
     try:
         quality = await live.quality(use_case)
-    except EkibenError as error:
-        log.warning("live quality not measured", extra={"reason": str(error)})
+    except Exception:
+        # It is in the log already; the offline figures are answered all the same.
         return LivePerformance(state="unavailable")
     if quality is None:
         return LivePerformance(state="measuring")
@@ -163,6 +167,10 @@ async def performance_of(
             for group in [_group(one.evaluation, wanted, groups_of)]
         ],
     )
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, EkibenError) else repr(error)
 
 
 def _group(evaluation: Evaluation | None, wanted: str, groups_of: Groups) -> Measured:

@@ -7,6 +7,7 @@ supervisor's process id:
     drain          there while the server is draining; its time says since when
     served         there once every worker has been ready
     worker-PID     one per worker: its state; touched while its event loop moves
+    refresh        locked by the worker that refreshes gauges
     metrics/       what prometheus_client shares between the workers
 """
 

@@ -147,9 +147,12 @@ def test_what_takes_long_is_said_to_be_measured_and_ready_later(
     assert late.versions[0].metrics["accuracy"].value == 1.0
 
 
-def test_a_log_that_is_away_is_told_and_asked_again(log: FeedbackStore) -> None:
+@pytest.mark.parametrize("error", [LogUnavailable("a test"), KeyError("a fault")])
+def test_a_log_that_is_away_is_told_and_asked_again(
+    log: FeedbackStore, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     keep(log, "spam:a", "ss")
-    away = [LogUnavailable("a test")]
+    away = [error]
 
     def store() -> FeedbackStore:
         if away:
@@ -164,6 +167,7 @@ def test_a_log_that_is_away_is_told_and_asked_again(log: FeedbackStore) -> None:
     first, second = asyncio.run(ask())
 
     assert first.state == "unavailable"
+    assert "live quality not measured" in caplog.text
     assert second.state == "measured"
     assert set(second.versions[0].metrics) == {"precision", "recall", "f1"}
 
