@@ -23,7 +23,7 @@ from ekiben.use_cases.use_case import Fields, Floats, UseCase
 SEED = 0
 HASHED = "hmac-sha256:"
 """What a value begins with of which the log keeps only a hash."""
-MOST_DELAYS = 50_000
+MOST_DELAYS = 10_000
 """Labels by which the delay is measured."""
 NEEDS_PROBABILITIES = frozenset({"roc_auc", "average_precision", "log_loss", "brier"})
 
