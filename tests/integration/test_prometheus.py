@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -12,20 +11,23 @@ import httpx
 import pytest
 
 from deploy.grafana.make import DASHBOARDS
-from ekiben.settings import PREFIX, Settings
 from ekiben.use_cases.catalog import get_use_case
 from tests.faults.iris_home import QUICK, IrisHome, tag_of, until
 from tests.metric_names import sample_names
 from tests.prometheus import Prometheus, scrape
 from tests.servers import Server, serve
-from tests.unit.test_alerts import ALERTS, AWAITED, RECORDS
+from tests.unit.test_alerts import ALERTS, RECORDS
 
 pytestmark = pytest.mark.server
 
 IRIS = get_use_case("iris")
 PREDICT = "/v1/iris/predict"
 FEEDBACK = "/v1/iris/feedback"
-SOON = {"refresh_seconds": "1", "maturity_seconds": "0", "drift_seconds": "1"}
+SOON = {
+    "EKIBEN_REFRESH_SECONDS": "1",
+    "EKIBEN_MATURITY_SECONDS": "0",
+    "EKIBEN_DRIFT_SECONDS": "1",
+}
 """So that what is measured of the log is measured while the test looks."""
 SECONDS = 12.0
 """Of traffic, at one scrape a second."""
@@ -36,17 +38,7 @@ def as_grafana_asks(query: str) -> str:
     return query.replace("$use_case", ".*").replace("$__rate_interval", "10s")
 
 
-def is_awaited(query: str) -> bool:
-    return bool(set(re.findall(r"\bekiben_[a-z_]+", query)) & AWAITED)
-
-
-QUERIES = [
-    query
-    for dashboard in DASHBOARDS
-    for query in dashboard.queries
-    if not is_awaited(query)
-]
-LASTING = [name for name, rule in RECORDS.items() if not is_awaited(rule["expr"])]
+QUERIES = [query for dashboard in DASHBOARDS for query in dashboard.queries]
 
 
 class Clients:
@@ -70,7 +62,6 @@ class Clients:
         with self._server.client() as client:
             while not self._stop.wait(0.02):
                 answers = client.post(PREDICT, json=good).json()
-                # Where feedback is not taken in yet, that is one more unknown path.
                 client.post(FEEDBACK, json={"items": [_truth(one) for one in answers]})
                 client.post(PREDICT, json={"rows": []})
                 client.post(PREDICT, json=many, headers={"X-Deadline-Ms": "1"})
@@ -86,13 +77,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     home = IrisHome.make(tmp_path_factory.mktemp("home"))
     home.promote_first()
     directory = tmp_path_factory.mktemp("prometheus")
-    soon = {
-        PREFIX + name.upper(): value
-        for name, value in SOON.items()
-        if name in Settings.model_fields
-    }
     with (
-        serve(home.path, extra=QUICK | soon) as server,
+        serve(home.path, extra=QUICK | SOON) as server,
         scrape([server.url.removeprefix("http://")], directory) as running,
     ):
         with Clients(server):
@@ -116,7 +102,7 @@ def test_a_query_of_the_dashboards_returns_data(
     assert any(math.isfinite(one) for one in found), found
 
 
-@pytest.mark.parametrize("record", LASTING)
+@pytest.mark.parametrize("record", RECORDS)
 def test_a_recording_rule_has_data(prometheus: Prometheus, record: str) -> None:
     found = values(prometheus.query(record))
 
