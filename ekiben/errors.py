@@ -224,6 +224,25 @@ class BuildRefused(EkibenError):
         super().__init__(f"{path}: {reason}" if path else reason)
 
 
+class DeployRefused(EkibenError):
+    """What was asked for cannot be deployed; nothing was changed."""
+
+
+class DeployBusy(EkibenError):
+    """Another deploy of the same name is at work."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"another deploy of {name} is at work; nothing was changed")
+
+
+class DeployFailed(EkibenError):
+    """What was to be deployed does not run or answers wrong; says what became of it."""
+
+
+class ReplicaFailed(EkibenError):
+    """A replica ended, did not get ready, or answered its golden rows wrong."""
+
+
 class InvalidRate(EkibenError):
     """A rate is not N/second or N/minute."""
 

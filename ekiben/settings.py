@@ -160,6 +160,13 @@ class Settings(BaseModel):
         description="Seconds that a client may leave an answer unread; "
         "then it is disconnected.",
     )
+    idle_seconds: int = Field(
+        default=5,
+        ge=1,
+        le=3600,
+        description="Seconds that a connection may be idle between two requests. Behind a "
+        "proxy: more than the proxy keeps one, so that no request meets a closing door.",
+    )
     header_bytes: int = Field(
         default=32 * 1024,
         ge=1024,

@@ -41,6 +41,8 @@ class TimedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # uvicorn's own comes from an option that `bentoml serve` does not have.
+        self.timeout_keep_alive = self.limits.idle_seconds
         self.phase = HEADER
         # When the message that is coming in began, or None until `check` has seen it:
         # a look at the clock with every request would cost more.

@@ -1,0 +1,173 @@
+"""`ekiben deploy`, `undeploy` and `deployments`: replicas of a Bento behind a balancer, on this host."""
+
+import ipaddress
+import json
+import os
+import signal
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ekiben.cli.setting import AsJson
+from ekiben.packaging.bentos import find_bento
+from ekiben.packaging.deployed import look, look_at_all
+from ekiben.packaging.deploying import Deployer, Wish, runtimes_of
+from ekiben.packaging.deployments import MOST_REPLICAS, Deployment, Place
+from ekiben.settings import Settings
+
+
+class Runtime(StrEnum):
+    """How replicas run."""
+
+    process = "process"
+    container = "container"
+
+
+def _address(text: str) -> str:
+    if text == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no IP address") from None
+
+
+BentoTag = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[BENTO]", help="Its tag, or an unambiguous prefix. Empty: the newest."
+    ),
+]
+Name = Annotated[str, typer.Option(help="Which deployment, where a host has several.")]
+Replicas = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_REPLICAS,
+        help="Empty: as many as there are; the first time, 2.",
+    ),
+]
+Host = Annotated[
+    str, typer.Option(parser=_address, metavar="IP", help="Where the balancer listens.")
+]
+Port = Annotated[int, typer.Option(min=1, max=65000)]
+RuntimeOption = Annotated[
+    Runtime | None,
+    typer.Option(help="Empty: containers if there is an engine and an image."),
+]
+WaitSeconds = Annotated[
+    float,
+    typer.Option("--wait", min=1, help="Seconds until a replica has to be ready."),
+]
+Rollback = Annotated[
+    bool, typer.Option("--rollback", help="Go back to what was deployed before.")
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Start again what should run, as after a reboot."),
+]
+
+
+def deploy(
+    bento: BentoTag = None,
+    rollback: Rollback = False,
+    resume: Resume = False,
+    name: Name = "ekiben",
+    replicas: Replicas = None,
+    host: Host = "127.0.0.1",
+    port: Port = 3000,
+    runtime: RuntimeOption = None,
+    wait: WaitSeconds = 120.0,
+    as_json: AsJson = False,
+) -> None:
+    """Run a Bento behind a balancer, or replace what runs there, one replica at a time.
+
+    A new replica gets requests when it is ready and answers its golden rows right;
+    where one does not, everything is undone.
+    """
+    if ((rollback or resume) and bento) or (rollback and resume):
+        raise typer.BadParameter("one of BENTO, --rollback and --resume")
+    settings = Settings.from_env()
+    deployer = _deployer(settings, name, wait)
+    if rollback:
+        state, _ = deployer.roll_back()
+    elif resume:
+        state = deployer.resume()
+    else:
+        found = find_bento(settings.home, bento)
+        wish = Wish(found, "process", host, port, replicas)
+        state = deployer.deploy(wish)
+    _tell(settings, state, as_json=as_json)
+
+
+def undeploy(name: Name = "ekiben", as_json: AsJson = False) -> None:
+    """End the balancer and all replicas; requests in flight are answered."""
+    settings = Settings.from_env()
+    state = _deployer(settings, name, 0.0).remove()
+    facts = {"name": state.name, "replicas": len(state.replicas)}
+    typer.echo(
+        json.dumps(facts, indent=2) if as_json else f"{state.name} is not deployed now"
+    )
+
+
+def deployments(as_json: AsJson = False) -> None:
+    """List what is deployed on this host: Bento, image, models, replicas, since when."""
+    settings = Settings.from_env()
+    facts = [_facts(place, state) for place, state in look_at_all(settings.home)]
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        _print(facts)
+
+
+def _deployer(settings: Settings, name: str, wait: float) -> Deployer:
+    # Whoever ends this in the middle wants it undone, not left in the middle.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console(stderr=True, soft_wrap=True)
+    return Deployer(
+        Place(settings.home, name),
+        os.environ,
+        wait_seconds=wait,
+        tell=lambda line: console.print(line, markup=False, highlight=False),
+    )
+
+
+def _tell(settings: Settings, state: Deployment, *, as_json: bool) -> None:
+    facts = _facts(Place(settings.home, state.name), state)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    typer.echo(
+        f"{facts['bento']} answers at {facts['address']}, "
+        f"{_ready(facts)} of {facts['wanted']} replicas ready"
+    )
+
+
+def _facts(place: Place, state: Deployment) -> dict[str, Any]:
+    return look(place, state, runtimes_of(place, os.environ))
+
+
+def _ready(facts: dict[str, Any]) -> int:
+    return sum(one["ready"] for one in facts["replicas"])
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    table = Table(
+        "name", "Bento", "image", "models", "replicas", "address", "since (UTC)"
+    )
+    for facts in found:
+        table.add_row(
+            facts["name"],
+            str(facts["bento"]) + (" (unfinished)" if facts["unfinished"] else ""),
+            (facts["digest"] or "none, processes")[:19],
+            "\n".join(facts["models"].values()),
+            f"{_ready(facts)} of {facts['wanted']} ready",
+            facts["address"],
+            (facts["since"] or "")[:16].replace("T", " "),
+        )
+    for column in table.columns:
+        column.overflow = "fold"
+    Console().print(table)
