@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ekiben.cli.setting import AsJson
+from ekiben.cli.setting import AsJson, actor_of
+from ekiben.packaging.agreement import Word, tell_ledger
 from ekiben.packaging.bentos import find_bento
-from ekiben.packaging.deployed import look, look_at_all
+from ekiben.packaging.deployed import ledger_says, look, look_at_all
 from ekiben.packaging.deploying import Deployer, Wish, runtimes_of
 from ekiben.packaging.deployments import MOST_REPLICAS, Deployment, Place
 from ekiben.settings import Settings
@@ -93,7 +94,10 @@ def deploy(
     settings = Settings.from_env()
     deployer = _deployer(settings, name, wait)
     if rollback:
-        state, _ = deployer.roll_back()
+        state, left = deployer.roll_back()
+        restored = state.revision(state.current or 0)
+        words = tell_ledger(left, restored, settings, actor_of(settings))
+        _tell_words(words)
     elif resume:
         state = deployer.resume()
     else:
@@ -116,7 +120,9 @@ def undeploy(name: Name = "ekiben", as_json: AsJson = False) -> None:
 def deployments(as_json: AsJson = False) -> None:
     """List what is deployed on this host: Bento, image, models, replicas, since when."""
     settings = Settings.from_env()
-    facts = [_facts(place, state) for place, state in look_at_all(settings.home)]
+    facts = [
+        _facts(place, state, settings) for place, state in look_at_all(settings.home)
+    ]
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:
@@ -136,7 +142,7 @@ def _deployer(settings: Settings, name: str, wait: float) -> Deployer:
 
 
 def _tell(settings: Settings, state: Deployment, *, as_json: bool) -> None:
-    facts = _facts(Place(settings.home, state.name), state)
+    facts = _facts(Place(settings.home, state.name), state, settings)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
@@ -146,8 +152,19 @@ def _tell(settings: Settings, state: Deployment, *, as_json: bool) -> None:
     )
 
 
-def _facts(place: Place, state: Deployment) -> dict[str, Any]:
-    return look(place, state, runtimes_of(place, os.environ))
+def _tell_words(words: list[Word]) -> None:
+    for word in words:
+        said = (
+            f"{word.tag} is production in the ledger"
+            if word.told
+            else f"the ledger was not told of {word.tag}: {word.reason}"
+        )
+        typer.echo(said, err=True)
+
+
+def _facts(place: Place, state: Deployment, settings: Settings) -> dict[str, Any]:
+    facts = look(place, state, runtimes_of(place, os.environ))
+    return facts | {"ledger": ledger_says(facts["models"], settings)}
 
 
 def _ready(facts: dict[str, Any]) -> int:
@@ -171,3 +188,9 @@ def _print(found: list[dict[str, Any]]) -> None:
     for column in table.columns:
         column.overflow = "fold"
     Console().print(table)
+    for facts in found:
+        for use_case, tag in (facts["ledger"] or {}).items():
+            typer.echo(
+                f"{facts['name']}: {use_case} is answered by "
+                f"{facts['models'][use_case]}; in the ledger {tag} is production"
+            )

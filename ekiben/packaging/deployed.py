@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ekiben.errors import DeployFailed
+from ekiben.errors import DeployFailed, LedgerUnavailable
+from ekiben.packaging.agreement import disagreement
 from ekiben.packaging.balancer import Balancer
 from ekiben.packaging.deployments import Deployment, Place, Replica, RuntimeName, names
 from ekiben.packaging.runtimes import Runtime
+from ekiben.registry.database import LedgerDatabase
+from ekiben.settings import Settings
 
 
 def look(
@@ -46,6 +49,17 @@ def look_at_all(home: Path) -> list[tuple[Place, Deployment]]:
     places = [Place(home, name) for name in names(home)]
     found = [(place, place.read()) for place in places]
     return [(place, state) for place, state in found if state]
+
+
+def ledger_says(models: Mapping[str, str], settings: Settings) -> dict[str, str] | None:
+    """Return what is production and not what answers, None: nobody can say."""
+    if not models:
+        return {}
+    try:
+        with LedgerDatabase.opened(settings.ledger_url) as database:
+            return disagreement(models, database.ledger())
+    except LedgerUnavailable:
+        return None
 
 
 def _replica(

@@ -168,16 +168,26 @@ class Keeper:
 def main(directory: Path) -> None:
     """Leave a keeper of *directory* running; none, where one runs already."""
     lock = os.open(directory / "keeper", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _locked(lock):
         return
-    if os.fork():
+    pid = os.fork()
+    if pid:
+        # Before whoever waits for this process looks for the keeper.
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{pid}\n".encode())
         os._exit(0)
     os.setsid()
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())
     Keeper(directory).run()
+
+
+def _locked(lock: int) -> bool:
+    """Whether the lock could be had; who only asks whether it is held lets go at once."""
+    for _ in range(20):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.05)
+    return False
 
 
 if __name__ == "__main__":
