@@ -224,6 +224,21 @@ class BuildRefused(EkibenError):
         super().__init__(f"{path}: {reason}" if path else reason)
 
 
+class NoContainerEngine(EkibenError):
+    """No container engine can do what was asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no container engine: {reason}")
+
+
+class ContainerFailed(EkibenError):
+    """A container engine refused; *reason* is its own last words."""
+
+    def __init__(self, engine: str, action: str, reason: str) -> None:
+        super().__init__(f"{engine} {action} failed: {reason or 'no reason given'}")
+        self.reason = reason
+
+
 class InvalidRate(EkibenError):
     """A rate is not N/second or N/minute."""
 
