@@ -224,6 +224,14 @@ class BuildRefused(EkibenError):
         super().__init__(f"{path}: {reason}" if path else reason)
 
 
+class UnknownBento(EkibenError):
+    """The store has no such Bento, or more than one that fits."""
+
+    def __init__(self, tag: str, reason: str) -> None:
+        super().__init__(f"no Bento {tag!r}: {reason}")
+        self.tag = tag
+
+
 class NoContainerEngine(EkibenError):
     """No container engine can do what was asked."""
 

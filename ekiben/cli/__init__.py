@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "ekiben.cli.upkeep:verify",
     "prune": "ekiben.cli.upkeep:prune",
     "build": "ekiben.cli.build:build_command",
+    "containerize": "ekiben.cli.containerize:containerize_command",
     "drain": "ekiben.cli.drain:drain",
     "keys": "ekiben.cli.keys:app",
     "data": "ekiben.cli.data:app",
