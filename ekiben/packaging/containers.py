@@ -46,7 +46,7 @@ class Confinement:
 
     memory_megabytes: int = 512
     processes: int = 256
-    writable: Sequence[str] = ("/tmp", "/run/ekiben")
+    writable: Sequence[str] = ("/tmp", "/var/ekiben")
     writable_megabytes: int = 32
     cpus: float | None = None
 
