@@ -65,9 +65,11 @@ bench: $(VENV)/dev  ## Race against the baselines; table, JSON in var/bench.json
 	$(BIN)/python -m benchmarks
 
 lock:  ## Make the lock files anew (needs uv)
-	uv pip compile pyproject.toml $(LOCK) --output-file requirements.lock
+	uv pip compile pyproject.toml --all-extras $(LOCK) --output-file requirements.lock
+	uv pip compile pyproject.toml $(LOCK) --constraint requirements.lock --output-file requirements-serving.lock
+	uv pip compile --group image $(LOCK) --constraint requirements.lock --output-file requirements-image.lock
 	uv pip compile --group build $(LOCK) --constraint requirements.lock --output-file requirements-build.lock
-	uv pip compile pyproject.toml --group build --group dev $(LOCK) --constraint requirements.lock --output-file requirements-dev.lock
+	uv pip compile pyproject.toml --all-extras --group build --group dev $(LOCK) --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:  ## Remove what was installed and cached here; the model store in var stays
 	rm -rf $(VENV) var/load.html var/bench.json .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

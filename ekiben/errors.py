@@ -224,6 +224,29 @@ class BuildRefused(EkibenError):
         super().__init__(f"{path}: {reason}" if path else reason)
 
 
+class UnknownBento(EkibenError):
+    """The store has no such Bento, or more than one that fits."""
+
+    def __init__(self, tag: str, reason: str) -> None:
+        super().__init__(f"no Bento {tag!r}: {reason}")
+        self.tag = tag
+
+
+class NoContainerEngine(EkibenError):
+    """No container engine can do what was asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no container engine: {reason}")
+
+
+class ContainerFailed(EkibenError):
+    """A container engine refused; *reason* is its own last words."""
+
+    def __init__(self, engine: str, action: str, reason: str) -> None:
+        super().__init__(f"{engine} {action} failed: {reason or 'no reason given'}")
+        self.reason = reason
+
+
 class DeployRefused(EkibenError):
     """What was asked for cannot be deployed; nothing was changed."""
 

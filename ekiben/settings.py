@@ -217,6 +217,11 @@ class Settings(BaseModel):
         description="How many times as long as with the version before a model call may "
         "take, where that is over 50 ms more.",
     )
+    container_engine: Literal["docker", "podman", "buildah"] | None = Field(
+        default=None,
+        description="What builds and runs images: `docker`, `podman` or `buildah`. "
+        "Empty: the first of them that works.",
+    )
     run_dir: Path | None = Field(
         default=None,
         description="Where a server and `ekiben drain` find each other, and where the "

@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "ekiben.cli.upkeep:verify",
     "prune": "ekiben.cli.upkeep:prune",
     "build": "ekiben.cli.build:build_command",
+    "containerize": "ekiben.cli.containerize:containerize_command",
     "deploy": "ekiben.cli.deploy:deploy",
     "undeploy": "ekiben.cli.deploy:undeploy",
     "deployments": "ekiben.cli.deploy:deployments",

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ekiben.cli.containerize import SERVER
 from ekiben.cli.setting import AsJson, actor_of
 from ekiben.packaging.agreement import Word, tell_ledger
 from ekiben.packaging.bentos import find_bento
@@ -101,7 +102,7 @@ def deploy(
     elif resume:
         state = deployer.resume()
     else:
-        found = find_bento(settings.home, bento)
+        found = find_bento(settings.home, SERVER, bento)
         wish = Wish(found, "process", host, port, replicas)
         state = deployer.deploy(wish)
     _tell(settings, state, as_json=as_json)

@@ -10,7 +10,7 @@ from functools import partial
 from ekiben.access.jwks import is_loopback
 from ekiben.errors import DeployFailed, DeployRefused, EkibenError
 from ekiben.packaging.balancer import Balancer, haproxy
-from ekiben.packaging.bentos import Bento, keep_bento, production_of
+from ekiben.packaging.bentos import Bento
 from ekiben.packaging.deployments import (
     Deployment,
     Place,
@@ -19,6 +19,7 @@ from ekiben.packaging.deployments import (
 )
 from ekiben.packaging.golden_check import GoldenCheck
 from ekiben.packaging.passing_key import PassingKey
+from ekiben.packaging.revisions import keep_bento, production_of
 from ekiben.packaging.rollout import Rollout
 from ekiben.packaging.runtimes import SECRETS, ProcessRuntime, Runtime
 from ekiben.registry.store import Store
@@ -54,6 +55,7 @@ class Deployer:
     ) -> None:
         self._place = place
         self._environ = environ
+        self._own = Settings.from_env(environ)
         self._wait = wait_seconds
         self._tell = tell
 
@@ -67,7 +69,7 @@ class Deployer:
         with self._place.locked():
             haproxy()
             state = self._fresh_or_known(wish)
-            settings = self._settings(wish)
+            settings = self._settings_for(wish)
             revision = self._same(state, wish, settings)
             if revision is None:
                 revision = self._new_revision(state, wish, settings)
@@ -138,7 +140,7 @@ class Deployer:
             )
         return state.model_copy(update={"count": wish.count or state.count})
 
-    def _settings(self, wish: Wish) -> dict[str, str]:
+    def _settings_for(self, wish: Wish) -> dict[str, str]:
         """Return the settings of the replicas: those given here, and what the address asks for."""
         kept = {
             name: value
@@ -180,7 +182,7 @@ class Deployer:
             runtime=wish.runtime,
             image=wish.image,
             digest=wish.digest,
-            models=production_of(wish.bento, settings),
+            models=production_of(wish.bento, self._own.models),
             settings=settings,
             created=datetime.now(UTC),
         )
@@ -236,7 +238,7 @@ class Deployer:
 
     @contextmanager
     def _rollout(self, state: Deployment) -> Iterator[Rollout]:
-        with PassingKey(Settings.from_env(self._environ)).lent() as key:
+        with PassingKey(self._own).lent() as key:
             yield Rollout(
                 state,
                 self._place.write,

@@ -1,46 +1,14 @@
-"""The Bentos of this host: found by exact name, and kept for as long as they are deployed."""
+"""What is deployed is kept for as long as it is: a Bento and its models, as a store of their own."""
 
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from ekiben.errors import DeployRefused
-from ekiben.registry.packed import BENTO_FILE, Packed, read_packed
-from ekiben.registry.tags import NAME, split_tag
-
-
-@dataclass(frozen=True)
-class Bento:
-    """A built Bento: its exact tag, where it is, and which versions it holds."""
-
-    tag: str
-    path: Path
-    packed: Packed
-    created: datetime
-
-
-def find_bento(home: Path, asked: str | None) -> Bento:
-    """Return the Bento *asked*, an exact tag or an unambiguous prefix; None: the newest.
-
-    Raises:
-        DeployRefused: there is none, or more than one.
-    """
-    found = [one for one in _bentos(home) if asked is None or _fits(one, asked)]
-    if not found:
-        named = f"no Bento {asked!r}" if asked else "no Bento"
-        raise DeployRefused(f"there is {named} in {home}; `ekiben build` makes one")
-    exact = [one for one in found if one.tag == asked]
-    if asked is None:
-        return max(found, key=lambda one: one.created)
-    if len(found) > 1 and not exact:
-        tags = ", ".join(sorted(one.tag for one in found))
-        raise DeployRefused(f"{asked!r} may be any of: {tags}")
-    return (exact or found)[0]
+from ekiben.packaging.bentos import Bento
+from ekiben.registry.packed import Packed, read_packed
+from ekiben.registry.tags import split_tag
 
 
 def keep_bento(bento: Bento, home: Path, place: Path, *, models: bool) -> None:
@@ -58,41 +26,18 @@ def keep_bento(bento: Bento, home: Path, place: Path, *, models: bool) -> None:
         if not models:
             (place / "models").symlink_to(home / "models")
             return
-        for tag in bento.packed.tags:
+        for tag in bento.models:
             name, version = split_tag(tag)
             _copy(home / "models" / name / version, place / "models" / name / version)
     except OSError as error:
         raise DeployRefused(f"{bento.tag}: {error}") from None
 
 
-def production_of(bento: Bento, settings: Mapping[str, str]) -> dict[str, str]:
-    """Return what answers by the Bento's pins: use case to tag, of those served."""
-    served = settings.get("EKIBEN_MODELS", "").replace(",", " ").split()
-    pins = bento.packed.production
+def production_of(bento: Bento, served: Sequence[str]) -> dict[str, str]:
+    """Return what answers by the Bento's pins: use case to tag, of those *served*; none: all."""
+    packed = read_packed(bento.path / "src") or Packed({})
+    pins = packed.production
     return {name: tag for name, tag in pins.items() if not served or name in served}
-
-
-def _bentos(home: Path) -> list[Bento]:
-    found = [_read(path) for path in (home / "bentos").glob(f"*/*/{BENTO_FILE}")]
-    return [one for one in found if one]
-
-
-def _read(file: Path) -> Bento | None:
-    packed = read_packed(file.parent / "src")
-    if packed is None or not packed.production:
-        return None
-    described = yaml.safe_load(file.read_text(encoding="utf-8"))
-    tag = f"{described['name']}:{described['version']}"
-    created = datetime.fromisoformat(str(described["creation_time"]))
-    return Bento(tag, file.parent, packed, created)
-
-
-def _fits(bento: Bento, asked: str) -> bool:
-    name, _, version = asked.rpartition(":")
-    if not version or not NAME.fullmatch(version):
-        raise DeployRefused(f"{asked!r} is no Bento's name")
-    own_name, _, own_version = bento.tag.partition(":")
-    return name in ("", own_name) and own_version.startswith(version)
 
 
 def _copy(source: Path, target: Path) -> None:

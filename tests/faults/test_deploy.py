@@ -87,7 +87,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     promote(home, store.manifest(tags[0]), at=datetime.now(UTC))
     built = Host(home, 0).run("build", "--use-case", "iris", "--json")
     assert built.returncode == 0, built.stderr
-    first = find_bento(home, None).tag
+    first = find_bento(home, NAME).tag
     derive(home, first, "b", tags[1])
     derive(home, first, "damaged", tags[2])
     damage(home, tags[2])
@@ -312,7 +312,9 @@ def deployer(ground: Host) -> Deployer:
 
 
 def wish(ground: Host, bento: str) -> Wish:
-    return Wish(find_bento(ground.home, bento), "process", "127.0.0.1", ground.port)
+    return Wish(
+        find_bento(ground.home, NAME, bento), "process", "127.0.0.1", ground.port
+    )
 
 
 def kill(pid: int | None) -> None:
