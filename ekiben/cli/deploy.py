@@ -13,12 +13,22 @@ from rich.table import Table
 
 from ekiben.cli.containerize import SERVER
 from ekiben.cli.setting import AsJson, actor_of
+from ekiben.errors import DeployRefused, NoContainerEngine
 from ekiben.packaging.agreement import Word, tell_ledger
 from ekiben.packaging.bentos import find_bento
+from ekiben.packaging.container_runtime import image_of
+from ekiben.packaging.containers import find_engine
 from ekiben.packaging.deployed import ledger_says, look, look_at_all
 from ekiben.packaging.deploying import Deployer, Wish, runtimes_of
-from ekiben.packaging.deployments import MOST_REPLICAS, Deployment, Place
+from ekiben.packaging.deployments import (
+    MOST_REPLICAS,
+    Deployment,
+    Place,
+    RuntimeName,
+)
 from ekiben.settings import Settings
+
+WAYS = {"process": "processes", "container": "containers"}
 
 
 class Runtime(StrEnum):
@@ -60,6 +70,10 @@ RuntimeOption = Annotated[
     Runtime | None,
     typer.Option(help="Empty: containers if there is an engine and an image."),
 ]
+ImageName = Annotated[
+    str | None,
+    typer.Option(help="The Bento's image. Empty: what `ekiben containerize` calls it."),
+]
 WaitSeconds = Annotated[
     float,
     typer.Option("--wait", min=1, help="Seconds until a replica has to be ready."),
@@ -82,6 +96,7 @@ def deploy(
     host: Host = "127.0.0.1",
     port: Port = 3000,
     runtime: RuntimeOption = None,
+    image: ImageName = None,
     wait: WaitSeconds = 120.0,
     as_json: AsJson = False,
 ) -> None:
@@ -103,8 +118,12 @@ def deploy(
         state = deployer.resume()
     else:
         found = find_bento(settings.home, SERVER, bento)
-        wish = Wish(found, "process", host, port, replicas)
-        state = deployer.deploy(wish)
+        digest = _image(settings, found.tag, runtime, image)
+        way: RuntimeName = "container" if digest else "process"
+        name_of_image = (image or found.tag) if digest else None
+        state = deployer.deploy(
+            Wish(found, way, host, port, replicas, name_of_image, digest)
+        )
     _tell(settings, state, as_json=as_json)
 
 
@@ -130,6 +149,25 @@ def deployments(as_json: AsJson = False) -> None:
         _print(facts)
 
 
+def _image(
+    settings: Settings, bento: str, asked: Runtime | None, image: str | None
+) -> str | None:
+    """Return the digest of the image that is to run, None: processes are.
+
+    Where nothing is asked for, an engine that lacks, or has no image of the Bento, means
+    processes.
+    """
+    if asked is Runtime.process:
+        return None
+    try:
+        engine = find_engine(settings.container_engine)
+        return image_of(engine, image or bento, bento)
+    except (NoContainerEngine, DeployRefused):
+        if asked is Runtime.container or image:
+            raise
+        return None
+
+
 def _deployer(settings: Settings, name: str, wait: float) -> Deployer:
     # Whoever ends this in the middle wants it undone, not left in the middle.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -148,8 +186,8 @@ def _tell(settings: Settings, state: Deployment, *, as_json: bool) -> None:
         typer.echo(json.dumps(facts, indent=2))
         return
     typer.echo(
-        f"{facts['bento']} answers at {facts['address']}, "
-        f"{_ready(facts)} of {facts['wanted']} replicas ready"
+        f"{facts['bento']} answers at {facts['address']}: {_ready(facts)} of "
+        f"{facts['wanted']} {WAYS[facts['runtime']]} ready"
     )
 
 
@@ -164,7 +202,9 @@ def _tell_words(words: list[Word]) -> None:
 
 
 def _facts(place: Place, state: Deployment, settings: Settings) -> dict[str, Any]:
-    facts = look(place, state, runtimes_of(place, os.environ))
+    facts = look(
+        place, state, runtimes_of(place, os.environ, settings.container_engine)
+    )
     return facts | {"ledger": ledger_says(facts["models"], settings)}
 
 

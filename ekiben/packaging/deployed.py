@@ -1,10 +1,15 @@
 """What is deployed on this host and how it is: for whoever asks, while nothing is changed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ekiben.errors import DeployFailed, LedgerUnavailable
+from ekiben.errors import (
+    ContainerFailed,
+    DeployFailed,
+    LedgerUnavailable,
+    NoContainerEngine,
+)
 from ekiben.packaging.agreement import disagreement
 from ekiben.packaging.balancer import Balancer
 from ekiben.packaging.deployments import Deployment, Place, Replica, RuntimeName, names
@@ -14,7 +19,7 @@ from ekiben.settings import Settings
 
 
 def look(
-    place: Place, state: Deployment, runtimes: Mapping[RuntimeName, Runtime]
+    place: Place, state: Deployment, runtimes: Callable[[RuntimeName], Runtime]
 ) -> dict[str, Any]:
     """Return the facts of one deployment, its replicas asked for their state."""
     balancer = Balancer(place.balancer, state.host, state.port)
@@ -66,7 +71,7 @@ def _replica(
     state: Deployment,
     replica: Replica,
     balancer: Balancer,
-    runtimes: Mapping[RuntimeName, Runtime],
+    runtimes: Callable[[RuntimeName], Runtime],
 ) -> dict[str, Any]:
     revision = state.revision(replica.revision)
     return {
@@ -75,7 +80,7 @@ def _replica(
         "port": replica.port,
         "state": replica.state,
         "ready": _is_up(balancer, replica),
-        "kept": runtimes[revision.runtime].is_kept(replica),
+        "kept": _is_kept(runtimes, revision.runtime, replica),
         "since": replica.since.isoformat(),
     }
 
@@ -84,6 +89,15 @@ def _is_up(balancer: Balancer, replica: Replica) -> bool:
     try:
         return balancer.is_up(replica.slot)
     except DeployFailed:
+        return False
+
+
+def _is_kept(
+    runtimes: Callable[[RuntimeName], Runtime], name: RuntimeName, replica: Replica
+) -> bool:
+    try:
+        return runtimes(name).is_kept(replica)
+    except (NoContainerEngine, ContainerFailed):
         return False
 
 

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 
 from ekiben.access.jwks import is_loopback
 from ekiben.errors import DeployFailed, DeployRefused, EkibenError
 from ekiben.packaging.balancer import Balancer, haproxy
 from ekiben.packaging.bentos import Bento
+from ekiben.packaging.container_runtime import ContainerRuntime, check_secrets
+from ekiben.packaging.containers import find_engine
 from ekiben.packaging.deployments import (
     Deployment,
     Place,
@@ -66,8 +68,10 @@ class Deployer:
             DeployRefused, DeployBusy: nothing was changed.
             DeployFailed: it was tried and undone.
         """
+        haproxy()
+        if wish.runtime == "container":
+            check_secrets(self._environ)
         with self._place.locked():
-            haproxy()
             state = self._fresh_or_known(wish)
             settings = self._settings_for(wish)
             revision = self._same(state, wish, settings)
@@ -243,7 +247,7 @@ class Deployer:
                 state,
                 self._place.write,
                 self._balancer(state),
-                self._runtime,
+                runtimes_of(self._place, self._environ, self._own.container_engine),
                 partial(self._check, key),
                 self._tell,
                 self._wait,
@@ -251,9 +255,6 @@ class Deployer:
 
     def _balancer(self, state: Deployment) -> Balancer:
         return Balancer(self._place.balancer, state.host, state.port)
-
-    def _runtime(self, name: RuntimeName) -> Runtime:
-        return runtimes_of(self._place, self._environ)[name]
 
     def _check(self, key: PassingKey, revision: Revision) -> GoldenCheck:
         asks_for_keys = revision.settings.get("EKIBEN_AUTH") == "required"
@@ -264,6 +265,15 @@ class Deployer:
         )
 
 
-def runtimes_of(place: Place, environ: Mapping[str, str]) -> dict[RuntimeName, Runtime]:
-    """Return every way in which replicas of *place* can run."""
-    return {"process": ProcessRuntime(place, environ)}
+def runtimes_of(
+    place: Place, environ: Mapping[str, str], engine_name: str | None = None
+) -> Callable[[RuntimeName], Runtime]:
+    """Return how replicas of *place* run, each way made when it is first needed."""
+
+    @cache
+    def runtime(name: RuntimeName) -> Runtime:
+        if name == "process":
+            return ProcessRuntime(place, environ)
+        return ContainerRuntime(place, environ, find_engine(engine_name))
+
+    return runtime

@@ -22,6 +22,8 @@ TEMPLATE = """\
 global
     stats socket unix@{admin} mode 600 level admin
     hard-stop-after 20s
+    # Two balancers on one port would share its connections without a word.
+    noreuseport
 defaults
     mode http
     timeout connect 2s

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from ekiben.packaging.deployments import Place
+from ekiben.packaging.keeper import kin
 from ekiben.packaging.kept import Kept
 from ekiben.predictor import same
 from tests.faults.traffic import Traffic
@@ -101,11 +102,14 @@ def host(home: Path) -> Iterator[Host]:
     made = Host(home, free_port())
     try:
         yield made
-    finally:
         made.run("undeploy")
-        left = [] if made.place.read() is None else ["a deployment"]
+        assert made.place.read() is None
+    finally:
+        for directory in made.place.path.glob("**/program.json"):
+            kept = Kept(directory.parent)
+            kept.ask_to_end()
+            kept.wait_for_end()
         shutil.rmtree(home / "ekiben" / "deployments", ignore_errors=True)
-        assert not left
 
 
 def derive(home: Path, source: str, version: str, tag: str | None = None) -> Path:
@@ -164,8 +168,6 @@ def _right(expected: dict[str, Any], answer: dict[str, Any]) -> bool:
 
 def kill_all(kept: Kept) -> None:
     """Kill a replica and all that it started; its keeper lives."""
-    from ekiben.packaging.keeper import kin
-
     for process in kin(kept.directory):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, 9)
