@@ -10,10 +10,10 @@ export BENTOML_HOME ?= $(CURDIR)/var/bentoml
 export BENTOML_DO_NOT_TRACK ?= True
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test lint check faults criteria soak train build load bench clean lock help
+.PHONY: serve test lint check faults e2e criteria soak train build load bench clean lock help
 
 help:  ## What there is to make
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(VENV)/run: requirements.lock requirements-build.lock
 	$(if $(shell command -v $(PYTHON)),$(PYTHON),python3) -m venv $(VENV)
@@ -43,6 +43,9 @@ check: lint  ## Before each commit: lint and the fast tests
 
 faults: $(VENV)/dev  ## The fault tests with their full numbers: some minutes
 	$(BIN)/python -m pytest tests -m slow
+
+e2e: $(VENV)/dev  ## Build the image and run it hardened, with docker or podman: some minutes
+	$(BIN)/python -m pytest tests/e2e -m e2e
 
 criteria: $(VENV)/dev  ## Write docs/faults.md from what the test runs measured
 	$(BIN)/python -m tests.criteria

@@ -42,12 +42,18 @@ Wheels = Annotated[
 ]
 
 
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Take nothing over from earlier builds.")
+]
+
+
 def containerize_command(
     bento: BentoTag = None,
     tag: ImageName = None,
     engine: EngineName = None,
     base_image: BaseImage = None,
     wheels: Wheels = None,
+    no_cache: NoCache = False,
     as_json: AsJson = False,
 ) -> None:
     """Build an image of a Bento, by the locked wheels and nothing else."""
@@ -63,6 +69,7 @@ def containerize_command(
             base_image=base_image,
             wheels=wheels,
             cache=settings.home / "ekiben" / "wheels",
+            fresh=no_cache,
         )
     if as_json:
         typer.echo(json.dumps(asdict(image) | {"engine": chosen.name}, indent=2))

@@ -43,12 +43,14 @@ def containerize(
     base_image: str | None = None,
     wheels: Path | None = None,
     cache: Path,
+    fresh: bool = False,
 ) -> Image:
     """Build *image* (by default the Bento's own tag) of *bento*.
 
     The wheels are fetched into *cache* first, or taken from the folder *wheels*, and the
     build runs without a network. Where this host's Python is not the image's, or the
-    image has Debian packages to install, the build uses the network.
+    image has Debian packages to install, the build uses the network. *fresh* takes no
+    step over from an earlier build.
 
     Raises:
         UnknownModel, ArtefactRefused: a version in it is gone or altered.
@@ -71,6 +73,7 @@ def containerize(
             labels=_labels(bento),
             network="none" if offline else None,
             timestamp=EPOCH,
+            fresh=fresh,
         )
     seconds = time.monotonic() - began
     return Image(name, digest, bento.tag, bento.models, seconds, offline)

@@ -89,15 +89,17 @@ class Engine:
         labels: Mapping[str, str] | None = None,
         network: str | None = None,
         timestamp: int | None = None,
+        fresh: bool = False,
     ) -> str:
         """Build *image* (name:tag) from the folder *context* and return its digest.
 
         *file* is the Dockerfile, by default the context's own; *network* what steps may
         reach, such as `none`; *timestamp*, seconds since the epoch, is written in place
-        of the time of the build, where the engine can.
+        of the time of the build, where the engine can. *fresh* uses no step again.
         """
         self._run(
             *self._build_command(timestamp),
+            *(["--no-cache"] if fresh else []),
             f"--tag={image}",
             *([f"--file={file}"] if file else []),
             *([f"--network={network}"] if network else []),
