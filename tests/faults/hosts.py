@@ -64,15 +64,20 @@ class Host:
             check=False,
         )
 
-    def start(self, *given: str) -> subprocess.Popen[bytes]:
-        """Start a command of ekiben."""
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def started(self, *given: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a command of ekiben beside the block; it is killed at its end, if not before."""
+        with subprocess.Popen(
             self.command(*given),
             cwd=PROJECT,
             env=environment(self.home, SETTINGS),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )
+        ) as running:
+            try:
+                yield running
+            finally:
+                running.kill()
 
     def deploy(self, bento: str, *given: str) -> None:
         """Deploy, successfully."""
