@@ -41,6 +41,9 @@ class TimedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Its lines are BentoML's to switch off, yet uvicorn makes their values for each
+        # answer; ours are made by `access_log.py`.
+        self.access_log = False
         # uvicorn's own comes from an option that `bentoml serve` does not have.
         self.timeout_keep_alive = self.limits.idle_seconds
         self.phase = HEADER
