@@ -41,6 +41,8 @@ defaults
     retry-on conn-failure
     option redispatch 1
     option idle-close-on-response
+    # HAProxy's own page for a request that never came: closed without a word instead.
+    errorfile 408 /dev/null
     unique-id-format %[uuid(4)]
 {errors}
 frontend public
@@ -64,11 +66,6 @@ backend trial
 
 ERRORS = {
     400: ("bad_request", "Bad request", "This is not a valid HTTP request."),
-    408: (
-        "request_timeout",
-        "Request timeout",
-        "The request took too long to come.",
-    ),
     500: ("internal", "Internal error", "Something went wrong on our side."),
     502: ("internal", "Internal error", "A server broke off its answer."),
     503: ("not_ready", "Not ready", "No server is ready; try again later."),

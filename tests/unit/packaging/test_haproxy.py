@@ -1,6 +1,7 @@
 """The balancer's configuration: sound to HAProxy, and answering as servers do where it answers itself."""
 
 import json
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -84,6 +85,17 @@ def test_without_a_server_the_answer_is_a_problem_with_an_id(
     problem = json.loads(answer.body)
     assert (problem["code"], problem["status"]) == ("not_ready", 503)
     assert len(problem["request_id"]) == 36
+
+
+def test_a_connection_on_which_nothing_comes_is_closed_without_a_page(
+    balancer: Balancer,
+) -> None:
+    balancer.align([])
+
+    with socket.create_connection((balancer.host, balancer.port)) as silent:
+        silent.settimeout(30)
+        silent.sendall(b"POST /v1/iris/predict HT")
+        assert silent.recv(1000) == b""
 
 
 def test_one_server_can_be_asked_before_anybody_else_can(balancer: Balancer) -> None:
