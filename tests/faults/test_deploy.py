@@ -110,6 +110,7 @@ def ground(site: Site, haproxy: str) -> Iterator[Host]:
         yield made
 
 
+@pytest.mark.slow
 def test_c72_a_wrong_bento_is_undone_and_a_right_one_takes_over_without_a_loss(
     site: Site, ground: Host
 ) -> None:
@@ -217,7 +218,7 @@ def test_c67_without_readiness_and_drain_requests_are_lost(
 
 
 @pytest.mark.slow
-def test_a_killed_replica_is_back_in_time_and_only_its_own_requests_fail(
+def test_c65_a_killed_replica_is_back_in_time_and_only_its_own_requests_fail(
     site: Site, ground: Host, figure: Figure
 ) -> None:
     began = time.monotonic()
