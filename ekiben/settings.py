@@ -168,6 +168,13 @@ class Settings(BaseModel):
         description="Seconds that a client may leave an answer unread; "
         "then it is disconnected.",
     )
+    idle_seconds: int = Field(
+        default=5,
+        ge=1,
+        le=3600,
+        description="Seconds that a connection may be idle between two requests. Behind a "
+        "proxy: more than the proxy keeps one, so that no request meets a closing door.",
+    )
     header_bytes: int = Field(
         default=32 * 1024,
         ge=1024,
@@ -240,6 +247,11 @@ class Settings(BaseModel):
         ge=0,
         description="Seconds from one computation of drift for the metrics to the next, "
         "in a process of its own at the lowest priority. 0: never.",
+    )
+    container_engine: Literal["docker", "podman", "buildah"] | None = Field(
+        default=None,
+        description="What builds and runs images: `docker`, `podman` or `buildah`. "
+        "Empty: the first of them that works.",
     )
     run_dir: Path | None = Field(
         default=None,
