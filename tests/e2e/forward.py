@@ -11,12 +11,27 @@ from contextlib import suppress
 
 
 async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Hand over all that is sent; once nobody wants it, read on, as a kernel would not.
+
+    A server that refuses a body answers before it has come. Whoever closed then would
+    reset the connection, and the client would never see the answer.
+    """
+    wanted = True
     with suppress(OSError):
         while content := await reader.read(65536):
-            writer.write(content)
-            await writer.drain()
-        if writer.can_write_eof():
+            if wanted:
+                wanted = await hand_over(content, writer)
+        if wanted and writer.can_write_eof():
             writer.write_eof()
+
+
+async def hand_over(content: bytes, writer: asyncio.StreamWriter) -> bool:
+    try:
+        writer.write(content)
+        await writer.drain()
+    except OSError:
+        return False
+    return True
 
 
 async def connect(
