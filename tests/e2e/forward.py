@@ -5,6 +5,7 @@ that listens on the host, where it stays. So a container without a network can b
 """
 
 import asyncio
+import resource
 import socket
 import sys
 from contextlib import suppress
@@ -49,10 +50,15 @@ async def connect(
 async def main(descriptor: int, port: int) -> None:
     listening = socket.socket(fileno=descriptor)
     server = await asyncio.start_server(
-        lambda reader, writer: connect(reader, writer, port), sock=listening
+        lambda reader, writer: connect(reader, writer, port),
+        sock=listening,
+        backlog=2048,
     )
     await server.serve_forever()
 
 
 if __name__ == "__main__":
+    # Every connection takes two descriptors here.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))

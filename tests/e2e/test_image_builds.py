@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -108,8 +109,10 @@ def test_c83_bentoml_lays_out_the_same_context_but_for_the_wheels(
     for script, target in ((BY_BENTOML, by_bentoml), (BY_US, ours)):
         subprocess.run(
             [sys.executable, "-c", script, bento, str(target)],
-            cwd=PROJECT,
-            env=environment(image_home),
+            # BentoML reads a template only below the current directory, and puts it into
+            # the one for temporary files.
+            cwd=tempfile.gettempdir(),
+            env=environment(image_home) | {"PYTHONPATH": str(PROJECT)},
             check=True,
         )
 
