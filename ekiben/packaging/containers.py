@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,14 +102,14 @@ class Engine:
             *self._build_command(timestamp),
             *(["--no-cache"] if fresh else []),
             f"--tag={image}",
-            *([f"--file={file}"] if file else []),
+            *([f"--file={file.absolute()}"] if file else []),
             *([f"--network={network}"] if network else []),
             *(
                 f"--build-arg={name}={value}"
                 for name, value in (arguments or {}).items()
             ),
             *(f"--label={name}={value}" for name, value in (labels or {}).items()),
-            str(context),
+            str(context.absolute()),
         )
         return self.digest(image)
 
@@ -172,7 +173,10 @@ class Engine:
             *(f"--publish={here}:{there}" for here, there in (ports or {}).items()),
             *(f"--env={variable}" for variable in given),
             *(f"--label={key}={value}" for key, value in (labels or {}).items()),
-            *(f"--volume={here}:{there}:ro" for here, there in (mounts or {}).items()),
+            *(
+                f"--volume={here.absolute()}:{there}:ro"
+                for here, there in (mounts or {}).items()
+            ),
             *(confinement.options() if confinement else []),
             *options,
             image,
@@ -240,6 +244,8 @@ class Engine:
             done = subprocess.run(
                 [self.program, *arguments],
                 env={**os.environ, **self.environment, **(variables or {})},
+                # podman's conmon leaves a file `oom` where it was started.
+                cwd=tempfile.gettempdir(),
                 capture_output=True,
                 text=True,
                 errors="replace",
