@@ -80,7 +80,7 @@ def main() -> int:
     minutes = parser.parse_args().minutes
     ekiben = next(one for one in SERVERS if one.name == "ekiben")
     with copied_home(Settings.from_env().home) as home:
-        here = replace(ekiben, environment=environment(home))
+        here = replace(ekiben, environment=environment(home), asks_for_key=False)
         cpus = os.sched_getaffinity(0)
         with running(here, cpus, home / "serve.log") as server:
             start = time.monotonic()

@@ -38,10 +38,6 @@ RATIOS = (
 )
 
 
-KEY_SHARE = 0.9
-"""Of the requests without keys, so many are answered with a key on each, busy."""
-
-
 @dataclass(frozen=True)
 class Verdict:
     """Whether one target was met, None where it was not measured."""
@@ -56,7 +52,6 @@ def verdicts(results: Results, use_cases: tuple[str, ...]) -> list[Verdict]:
     return [
         *(one for name in use_cases for one in _ratios(results, name)),
         *(one for name in use_cases for one in _latencies(results, name)),
-        *(_price_of_keys(results, name) for name in use_cases),
         *_failures(results),
     ]
 
@@ -72,16 +67,6 @@ def _ratios(results: Results, use_case: str) -> Iterator[Verdict]:
             None if ratio is None else ratio.median >= target.minimum,
             "" if ratio is None else f"{ratio.median:.1f} times",
         )
-
-
-def _price_of_keys(results: Results, use_case: str) -> Verdict:
-    ratio = results.find_ratio("ekiben-auth", EKIBEN, Case(use_case, 1, BUSY))
-    return Verdict(
-        f"{use_case}: at {BUSY} connections with keys at least {KEY_SHARE:.0%} of the"
-        " requests without",
-        None if ratio is None else ratio.median >= KEY_SHARE,
-        "" if ratio is None else f"{ratio.median:.1%}",
-    )
 
 
 def _latencies(results: Results, use_case: str) -> Iterator[Verdict]:
@@ -108,7 +93,7 @@ def _not_above(target: str, ours: Spread | None, theirs: Spread | None) -> Verdi
 
 
 def _failures(results: Results) -> Iterator[Verdict]:
-    for server in (EKIBEN, "bento-path", "ekiben-auth"):
+    for server in (EKIBEN, "bento-path"):
         for case in results.cases:
             if not results.of(server, case):
                 continue

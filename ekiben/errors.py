@@ -107,6 +107,22 @@ class LedgerTooNew(LedgerUnavailable):
         super().__init__("a newer Ekiben made it")
 
 
+class LogUnavailable(EkibenError):
+    """The prediction log cannot be reached, or stayed locked for too long."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the prediction log is unavailable: {reason}")
+        self.reason = reason
+
+
+class UnknownPrediction(EkibenError):
+    """The prediction log does not hold a prediction of that id."""
+
+    def __init__(self, prediction_id: str) -> None:
+        super().__init__(f"no prediction {prediction_id} in the log")
+        self.prediction_id = prediction_id
+
+
 class CorruptLedger(EkibenError):
     """An event of the ledger is not as it was written."""
 

@@ -271,6 +271,17 @@ class Settings(BaseModel):
         file = self.home.absolute() / "ekiben" / "ledger.db"
         return self.database_url or f"sqlite:///{file}"
 
+    @property
+    def log_url(self) -> str:
+        """Where the prediction log is: the ledger's PostgreSQL, or a file beside its file.
+
+        A file of its own, so that a full log leaves the ledger writable.
+        """
+        kind, _, file = self.ledger_url.partition(":///")
+        if kind != "sqlite":
+            return self.ledger_url
+        return f"sqlite:///{Path(file).with_name('predictions.db')}"
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read the settings from *environ*; an empty value counts as not set.

@@ -174,7 +174,7 @@ SECTIONS: dict[str, tuple[Criterion, ...]] = {
     ),
 }  # fmt: skip
 
-NOT_YET = frozenset([22, 25, 44, 50])
+NOT_YET: frozenset[int] = frozenset()
 """Those whose tests, or whose teeth, are still to come; the table says so. Better empty."""
 
 CRITERIA = tuple(one for section in SECTIONS.values() for one in section)

@@ -7,22 +7,17 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from ekiben.errors import CorruptLedger, LedgerTooNew, LedgerUnavailable
+from ekiben.errors import CorruptLedger, LedgerUnavailable
 from ekiben.registry.canonical import canonical
 from ekiben.registry.engines import available, make_engine
 from ekiben.registry.events import Event, Head, check_end, read_event, verify_chain
 from ekiben.registry.ledger import Ledger
+from ekiben.registry.migrating import Migrations
 
 WAIT_SECONDS = 5.0
 """How long an operation waits for another writer or for PostgreSQL to answer."""
 
-MIGRATION_WAITS = 6
-"""How many times as long as any other operation a migration may take."""
-
-REVISION = "0002"
-"""The newest of the migrations."""
-MIGRATION_LOCK = 0x656B6962656E
-"""The key of PostgreSQL's advisory lock that lets one process migrate at a time."""
+MIGRATIONS = Migrations("ekiben.registry:migrations", "0002")
 
 _tables = sa.MetaData()
 EVENTS = sa.Table(
@@ -45,7 +40,6 @@ HEAD = sa.Table(
     sa.Column("sequence", sa.BigInteger),
     sa.Column("hash", sa.Text),
 )
-ALEMBIC = sa.Table("alembic_version", _tables, sa.Column("version_num", sa.String))
 
 
 @dataclass(frozen=True)
@@ -67,12 +61,7 @@ class LedgerDatabase:
         """
         engine = make_engine(url, wait)
         try:
-            with available(engine.dialect.name, wait):
-                revision = _revision(engine)
-            if revision != REVISION:
-                # Several may come at once, each to wait for the one that migrates.
-                with available(engine.dialect.name, MIGRATION_WAITS * wait):
-                    _migrate(engine)
+            MIGRATIONS.apply(engine, wait)
         except BaseException:
             engine.dispose()
             raise
@@ -178,31 +167,6 @@ class LedgerDatabase:
 
     def _available(self) -> AbstractContextManager[None]:
         return available(self._reads.dialect.name, self._wait)
-
-
-def _revision(engine: sa.Engine) -> str | None:
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table(ALEMBIC.name):
-            return None
-        return connection.scalar(sa.select(ALEMBIC.c.version_num))
-
-
-def _migrate(engine: sa.Engine) -> None:
-    # Alembic takes longer to import than most commands to run.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", "ekiben.registry:migrations")
-    with engine.execution_options(write=True).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise LedgerTooNew from error
 
 
 def _events(

@@ -31,6 +31,10 @@ IN_QUERY = re.compile(rb"ekb_|(^|&)(access_token|api_?key|key|token)=", re.IGNOR
 class AccessChecks(Protocol):
     """Whether a request may go on; who asks is in its state afterwards, see `caller_of`."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether it can let anybody in."""
+
     def admit_predict(self, scope: Scope, headers: Headers, use_case: str) -> None:
         """Let a prediction in.
 
@@ -66,6 +70,8 @@ def charge_rows(scope: Scope, rows: int) -> None:
 class OpenDoor:
     """Everybody is let in, as nobody."""
 
+    ready = True
+
     def admit_predict(self, scope: Scope, headers: Headers, use_case: str) -> None:
         """Let it in."""
         scope.setdefault("state", {})["caller"] = ANONYMOUS
@@ -96,6 +102,11 @@ class Doorkeeper:
         self._told: dict[str, int] = {}
         self._clock = clock
         self._steady = steady
+
+    @property
+    def ready(self) -> bool:
+        """Whether the keys have been read."""
+        return self.credentials is not None
 
     def admit_predict(self, scope: Scope, headers: Headers, use_case: str) -> None:
         """Let a prediction in by a key or token for *use_case*."""

@@ -53,6 +53,7 @@ def build_application(
     }
     behind = [path.decode() for path in BENTOML_PATHS]
     access = make_access_checks(worker.settings, pages.routes, behind, required=auth)
+    life.admits = lambda: access.ready
     return Guard(bento, pages, predict, life, access)
 
 

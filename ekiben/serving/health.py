@@ -15,6 +15,7 @@ from ekiben.serving.problems import (
 from ekiben.serving.roster import Roster
 
 HUNG = "A model call stands still."
+KEYS = "the API keys have not been read"
 SIBLINGS = "another worker of this server is loading its models"
 
 
@@ -41,6 +42,8 @@ def health_routes(roster: Roster, follower: Follower, life: LifeCycle) -> list[R
             f"{one.use_case}: {one.reason}" for one in roster.listing() if not one.ready
         ]
         retry = {"Retry-After": str(NOT_READY_SECONDS)}
+        if not life.admits():
+            waiting.append(KEYS)
         told = "; ".join(waiting) or SIBLINGS
         return problem_response(request.scope, "not_ready", told, retry)
 

@@ -35,6 +35,11 @@ QUICK_STOP_SECONDS = 3.0
 FLUSH_SECONDS = 1.0
 
 
+def always() -> bool:
+    """Let everybody in."""
+    return True
+
+
 class LifeCycle:
     """The states of one worker process; all but `on_signal` are for the event loop.
 
@@ -54,6 +59,8 @@ class LifeCycle:
         self._leave: Callable[[int, FrameType | None], Any] | None = None
         self.refusing = False
         self.in_flight = 0
+        self.admits: Callable[[], bool] = always
+        """Whether anybody could be let in; the entrance says it."""
 
     @property
     def draining(self) -> bool:
@@ -68,9 +75,13 @@ class LifeCycle:
     @property
     def ready(self) -> bool:
         """Whether every worker that accepts connections can answer every use case."""
-        if not self._worker.roster.ready:
+        if not self._can_answer:
             return False
         return self._files is None or self._all_ready(self._files)
+
+    @property
+    def _can_answer(self) -> bool:
+        return self._worker.roster.ready and self.admits()
 
     async def start(self) -> None:
         """Load the models, take over the signals, and let the server know this worker.
@@ -193,7 +204,7 @@ class LifeCycle:
                 self._beat(files)
 
     def _beat(self, files: ServerFiles) -> None:
-        ready = self._worker.roster.ready
+        ready = self._can_answer
         metrics.worker_ready.set(ready)
         metrics.draining.set(self.draining)
         away = self._worker.follower.unreachable_since is not None

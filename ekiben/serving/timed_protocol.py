@@ -41,6 +41,9 @@ class TimedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Its lines are BentoML's to switch off, yet uvicorn makes their values for each
+        # answer; ours are made by `access_log.py`.
+        self.access_log = False
         self.phase = HEADER
         # When the message that is coming in began, or None until `check` has seen it:
         # a look at the clock with every request would cost more.

@@ -12,12 +12,14 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+from bentoml._internal.models import ModelStore
+
 from ekiben.errors import LedgerUnavailable, StoreUnavailable, VersionExists
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
 from ekiben.schemas.model_card import Golden, ModelCard
-from tests.tiny import card, ledger_url, promote, promote_in, register
+from tests.tiny import card, estimator, ledger_url, promote, promote_in, register
 
 WON, LOST, REFUSED = 0, 3, 4
 
@@ -45,6 +47,23 @@ def register_and_die_at(home: Path, step: int) -> None:
 
     sys.addaudithook(die)
     register(Store.at(home))
+
+
+def save_plainly_and_die_at(home: Path, step: int) -> None:
+    """Do the same with BentoML's own saving, straight into the store."""
+    import bentoml
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    BentoMLContainer.model_store.set(ModelStore(home / "models"))
+    steps = itertools.count(1)
+
+    def die(event: str, arguments: tuple[object, ...]) -> None:
+        touches = any(str(one).startswith(str(home)) for one in arguments)
+        if touches and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(die)
+    bentoml.sklearn.save_model("iris", estimator())
 
 
 def register_the_same(home: Path, version: str, barrier: Barrier) -> None:

@@ -1,5 +1,6 @@
 """service.py with faults put in or defences taken out, as FAULT says; for child servers."""
 
+import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from _bentoml_sdk import Service
 
 from ekiben.predictor import Predictor
 from ekiben.serving import bento_service, predict_route
+from ekiben.serving.worker import Worker
 from service import Ekiben
 from tests.faults.failures import FAILURES
 
@@ -50,11 +52,27 @@ def leave_bentoml_alone() -> None:
     bento_service.EkibenService.to_asgi = Service.to_asgi  # type: ignore[method-assign]
 
 
+def stamp_late() -> None:
+    """Name the version that is production when the answer is sent, not the one that made it."""
+    predict = Worker.predict
+
+    async def stamped(self: Worker, use_case: str, *given: Any, **options: Any) -> Any:
+        answer = await predict(self, use_case, *given, **options)
+        await asyncio.sleep(0.05)
+        tag = self.roster.predictor(use_case).tag
+        for fields in answer.fields:
+            fields["model"] = tag
+        return answer
+
+    Worker.predict = stamped  # type: ignore[method-assign]
+
+
 FAULTS: Mapping[str, Callable[[], None]] = {
     "raise": make_models_raise,
     "loose": believe_bodies,
     "no-protocol": speak_as_uvicorn_does,
     "bare": leave_bentoml_alone,
+    "late-stamp": stamp_late,
 }
 
 for name in os.environ["FAULT"].split(","):

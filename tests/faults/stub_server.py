@@ -18,10 +18,11 @@ import uvicorn
 from prometheus_client import Gauge, make_asgi_app
 
 from ekiben.predictor import Predictor
-from ekiben.serving import batch
+from ekiben.serving import batch, edge, guard
 from ekiben.serving.application import Route, build_application
 from ekiben.serving.batch import Isolation, Outcome, unobserved
 from ekiben.serving.cost import Cost
+from ekiben.serving.edge import Headers
 from ekiben.serving.jobs import Model, Piece
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
@@ -90,6 +91,15 @@ def remove(defence: str) -> None:
             return batch._shares(pieces, fields)
 
         Isolation.answer = unchecked  # type: ignore[method-assign]
+    if defence == "own ids":
+        # What happens where ids live in a variable of the process.
+        first: list[str] = []
+
+        def remembered(headers: Headers) -> str:
+            first.append(edge.request_id(headers))
+            return first[0]
+
+        guard.request_id = remembered  # type: ignore[attr-defined]
 
 
 def application(stub: Stub) -> Any:

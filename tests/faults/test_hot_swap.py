@@ -20,6 +20,7 @@ from ekiben.registry.events import Event, Grounds
 from ekiben.registry.store import Store
 from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
+from tests.faults.conftest import PATCHED, home_beside
 from tests.servers import Server, serve
 
 pytestmark = pytest.mark.server
@@ -28,6 +29,10 @@ TURNOVER = get_use_case("turnover")
 CYCLES = int(os.environ.get("SWAP_CYCLES", "8"))
 CONNECTIONS = 32
 WORKERS = 2
+EXTRA = {
+    "EKIBEN_MODELS": "turnover",
+    "BENTOML_CONFIG_OPTIONS": f"services.ekiben.workers={WORKERS}",
+}
 BETWEEN_MOVES = 0.9
 GRACE = 0.5
 """Seconds around the effective time in which workers may still differ."""
@@ -96,11 +101,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
 
 @pytest.fixture(scope="module")
 def swapping(installed: Installation) -> Iterator[Server]:
-    extra = {
-        "EKIBEN_MODELS": "turnover",
-        "BENTOML_CONFIG_OPTIONS": f"services.ekiben.workers={WORKERS}",
-    }
-    with serve(installed.home, extra=extra) as running:
+    with serve(installed.home, extra=EXTRA) as running:
         yield running
 
 
@@ -140,9 +141,12 @@ async def load_until(
 
 
 async def cycle(
-    installed: Installation, url: str, rows: list[dict[str, Any]]
+    installed: Installation,
+    url: str,
+    rows: list[dict[str, Any]],
+    cycles: int = CYCLES,
 ) -> tuple[list[Got], list[Event]]:
-    """Promote and roll back CYCLES times under load."""
+    """Promote and roll back *cycles* times under load."""
     stop = asyncio.Event()
     load_task = asyncio.create_task(load_until(url, rows, stop))
     other = list(installed.predictors)[1]
@@ -152,7 +156,7 @@ async def cycle(
     await asyncio.sleep(20)
     events.append(await asyncio.to_thread(installed.back))
     await asyncio.sleep(BETWEEN_MOVES)
-    for _ in range(CYCLES):
+    for _ in range(cycles):
         events.append(await asyncio.to_thread(installed.move, other))
         await asyncio.sleep(BETWEEN_MOVES)
         events.append(await asyncio.to_thread(installed.back))
@@ -181,8 +185,7 @@ def test_swaps_under_load_lose_nothing_mix_nothing_and_come_at_their_time(
     got, events = asyncio.run(cycle(installed, swapping.url, rows))
 
     assert {one.status for one in got} == {200}
-    for one in got:
-        check_answer(one, installed)
+    assert all(is_right(one, installed) for one in got)
     check_times(got, events[1:])
     assert swapping.workers() == workers
     grown = memory(swapping) - before
@@ -192,6 +195,19 @@ def test_swaps_under_load_lose_nothing_mix_nothing_and_come_at_their_time(
         f"p99 {during * 1000:.0f} ms during swaps, {steady * 1000:.0f} ms else"
     )
     assert grown < 60 * 2**20
+
+
+def test_c50_with_the_version_named_too_late_the_mixture_is_noticed(
+    installed: Installation, tmp_path: Path
+) -> None:
+    table = load(TURNOVER.dataset, cache=installed.home, offline=True)
+    rows = TURNOVER.encoding.rows_of(table.frame.iloc[:200])
+    extra = {**EXTRA, "FAULT": "late-stamp"}
+    other = home_beside(installed.home, tmp_path)
+    with serve(other, target=PATCHED, extra=extra) as running:
+        got, _ = asyncio.run(cycle(installed, running.url, rows, cycles=3))
+
+    assert any(not is_right(one, installed) for one in got)
 
 
 def p99(got: list[Got], events: list[Event]) -> tuple[float, float]:
@@ -206,11 +222,11 @@ def p99(got: list[Got], events: list[Event]) -> tuple[float, float]:
     return quantiles(near, n=100)[-1], quantiles(far, n=100)[-1]
 
 
-def check_answer(one: Got, installed: Installation) -> None:
-    """Check that the answer is the one of the version that it names."""
+def is_right(one: Got, installed: Installation) -> bool:
+    """Whether the answer is the one of the version that it names."""
     tag = one.prediction["model"]
     (expected,) = installed.predictors[tag].predict_raw([one.row])
-    assert all(same(value, one.prediction[key]) for key, value in expected.items())
+    return all(same(value, one.prediction[key]) for key, value in expected.items())
 
 
 def check_times(got: list[Got], events: list[Event]) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.faults.raw_client import (
@@ -18,6 +20,7 @@ from tests.faults.raw_client import (
     request_bytes,
     stub_server,
 )
+from tests.servers import serve
 
 pytestmark = pytest.mark.server
 
@@ -146,6 +149,25 @@ def test_c25_calls_that_outlast_their_deadline_leave_no_thread_and_no_work_behin
         assert worked < 3 * 0.5
         assert after.status == 200
         check_nothing_is_lost(server)
+
+
+def test_c25_without_our_dispatcher_bentoml_keeps_a_thread_for_every_late_call(
+    tmp_path: Path,
+) -> None:
+    with serve(tmp_path, target="tests.faults.plain_service:Plain") as server:
+        url, late = f"{server.url}/sleep", {"seconds": 6}
+        assert httpx.post(url, json={"seconds": 0}).status_code == 200
+        (worker,) = server.workers()
+        before = threads_of(worker)
+        with ThreadPoolExecutor(5) as clients:
+            told = list(clients.map(lambda _: httpx.post(url, json=late), range(5)))
+        assert {one.status_code for one in told} == {504}
+        # All have been told that it is over, and all of it goes on.
+        assert threads_of(worker) > before + 1
+
+
+def threads_of(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 async def ask(port: int, request: bytes) -> Reply:

@@ -91,6 +91,24 @@ def test_a_kill_at_each_step_leaves_all_or_nothing(tmp_path: Path) -> None:
     assert 20 < step < MOST_STEPS - 1, "each step was to be met, and then none"
 
 
+def test_c44_without_staging_a_kill_leaves_half_a_version(tmp_path: Path) -> None:
+    for step in range(1, MOST_STEPS):
+        home = tmp_path / f"step-{step}"
+        register(Store.at(home))
+        exit_code(children.save_plainly_and_die_at, home, step)
+        if not listable(ModelStore(home / "models")):
+            return
+    pytest.fail("BentoML saves all or nothing by now")
+
+
+def listable(store: ModelStore) -> bool:
+    """Whether BentoML can list its models and what each holds."""
+    try:
+        return all(any(Path(one.path).rglob("*.pkl")) for one in store.list())
+    except Exception:
+        return False
+
+
 def test_of_two_processes_that_register_the_same_tag_one_wins(store: Store) -> None:
     for number in range(RACES):
         barrier = processes.Barrier(2)

@@ -2,9 +2,12 @@
 
 from alembic import context
 
-# SQLite's DDL is transactional once the driver leaves BEGIN to us, which database.py sees to.
+attributes = context.config.attributes
+# SQLite's DDL is transactional once the driver leaves BEGIN to us, which engines.py sees to.
 context.configure(
-    connection=context.config.attributes["connection"], transactional_ddl=True
+    connection=attributes["connection"],
+    version_table=attributes["version_table"],
+    transactional_ddl=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -29,15 +29,6 @@ def test_the_ratio_is_compared_with_its_minimum(answered: int, met: bool) -> Non
     assert verdict(results, "times the requests of tuned").met is met
 
 
-@pytest.mark.parametrize(("answered", "met"), [(90, True), (89, False)])
-def test_keys_may_cost_a_tenth(answered: int, met: bool) -> None:
-    results = Results(
-        (*measured("ekiben-auth", [answered]), *measured("ekiben", [100]))
-    )
-
-    assert verdict(results, "with keys").met is met
-
-
 def test_the_median_repeat_counts() -> None:
     ours, theirs = measured("ekiben", [900, 100, 300]), measured("tuned", [100] * 3)
 

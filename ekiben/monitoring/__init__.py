@@ -1,0 +1,1 @@
+"""What versions did, and how well: prediction log, feedback, live quality, drift, replay."""

@@ -1,0 +1,206 @@
+"""The prediction log in a database: beside the ledger's file, or in its PostgreSQL."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from ekiben.errors import LedgerUnavailable, LogUnavailable, UnknownPrediction
+from ekiben.monitoring.records import Logged, Observed, microseconds, moment_of
+from ekiben.registry.engines import available, make_engine
+from ekiben.registry.migrating import Migrations
+
+WAIT_SECONDS = 5.0
+"""How long an operation waits for another writer or for PostgreSQL to answer."""
+CHUNK = 1000
+"""Rows that are read at a time."""
+MIGRATIONS = Migrations("ekiben.monitoring:migrations", "0001", "prediction_version")
+
+_tables = sa.MetaData()
+PREDICTIONS = sa.Table(
+    "prediction",
+    _tables,
+    sa.Column("id", sa.Uuid(as_uuid=False), primary_key=True),
+    *(sa.Column(name, sa.Text) for name in ("use_case", "tag")),
+    sa.Column("at", sa.BigInteger),
+    *(sa.Column(name, sa.Text) for name in ("row", "answer")),
+    sa.Column("batch_rows", sa.Integer),
+    sa.Column("seconds", sa.Float),
+    *(sa.Column(name, sa.Text) for name in ("request_id", "caller")),
+)
+FEEDBACK = sa.Table(
+    "feedback",
+    _tables,
+    sa.Column("id", sa.Uuid(as_uuid=False), primary_key=True),
+    sa.Column("label", sa.Text),
+    sa.Column("observed_at", sa.BigInteger),
+    sa.Column("received_at", sa.BigInteger),
+    sa.Column("caller", sa.Text),
+)
+
+
+@dataclass(frozen=True)
+class PredictionStore:
+    """The log that several processes share; every method raises LogUnavailable when the
+    database stays locked or out of reach for longer than it waits."""
+
+    _reads: sa.Engine
+    _writes: sa.Engine
+    _wait: float
+
+    @classmethod
+    def open(cls, url: str, *, wait: float = WAIT_SECONDS) -> "PredictionStore":
+        """Open the log at *url*, making or migrating its tables where needed."""
+        with _unavailable():
+            engine = make_engine(url, wait)
+            try:
+                MIGRATIONS.apply(engine, wait)
+            except BaseException:
+                engine.dispose()
+                raise
+        if engine.dialect.name == "sqlite":
+            return cls(engine, engine.execution_options(write=True), wait)
+        return cls(engine, engine, wait)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, url: str) -> Iterator["PredictionStore"]:
+        """Open the log for the length of a `with` block."""
+        store = cls.open(url)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._reads.dispose()
+
+    def write(self, records: Sequence[Logged]) -> None:
+        """Keep *records*, all or none."""
+        with self._writing() as connection:
+            connection.execute(PREDICTIONS.insert(), [_row(one) for one in records])
+
+    def find(self, prediction_id: str) -> Logged:
+        """Return one prediction.
+
+        Raises:
+            UnknownPrediction: the log does not hold it.
+        """
+        try:
+            identity = str(UUID(prediction_id))
+        except ValueError:
+            raise UnknownPrediction(prediction_id) from None
+        with self._reading() as connection:
+            wanted = sa.select(PREDICTIONS).where(PREDICTIONS.c.id == identity)
+            row = connection.execute(wanted).mappings().first()
+        if row is None:
+            raise UnknownPrediction(prediction_id)
+        return _logged(row)
+
+    def read(
+        self,
+        use_case: str,
+        *,
+        since: datetime,
+        until: datetime,
+        tag: str | None = None,
+    ) -> Iterator[tuple[Logged, Observed | None]]:
+        """Yield what was answered from *since* on and before *until*, oldest first, each
+        with what turned out to be true, None: not known yet.
+
+        Read in chunks, between which the log is free for others.
+        """
+        p, f = PREDICTIONS.c, FEEDBACK.c
+        truth = [getattr(f, name).label(f"true_{name}") for name in TRUTH]
+        joined = PREDICTIONS.outerjoin(FEEDBACK, p.id == f.id)
+        wanted = (
+            sa.select(PREDICTIONS, *truth)
+            .select_from(joined)
+            .where(p.use_case == use_case, p.at < microseconds(until))
+            .order_by(p.at, p.id)
+            .limit(CHUNK)
+        )
+        if tag is not None:
+            wanted = wanted.where(p.tag == tag)
+        after = p.at >= microseconds(since)
+        while True:
+            with self._reading() as connection:
+                rows = connection.execute(wanted.where(after)).mappings().all()
+            yield from ((_logged(row), _observed(row)) for row in rows)
+            if len(rows) < CHUNK:
+                return
+            last = rows[-1]
+            later = sa.and_(p.at == last["at"], p.id > last["id"])
+            after = sa.or_(p.at > last["at"], later)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with (
+            _unavailable(),
+            available(self._reads.dialect.name, self._wait),
+            self._reads.connect() as connection,
+        ):
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with (
+            _unavailable(),
+            available(self._reads.dialect.name, self._wait),
+            self._writes.begin() as connection,
+        ):
+            yield connection
+
+
+TRUTH = ("label", "observed_at", "received_at", "caller")
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except LedgerUnavailable as error:
+        raise LogUnavailable(error.reason) from error
+
+
+def _row(record: Logged) -> dict[str, object]:
+    return {
+        "id": record.prediction_id,
+        "use_case": record.use_case,
+        "tag": record.tag,
+        "at": microseconds(record.at),
+        "row": json.dumps(record.row),
+        "answer": json.dumps(record.answer),
+        "batch_rows": record.batch_rows,
+        "seconds": record.seconds,
+        "request_id": record.request_id,
+        "caller": record.caller,
+    }
+
+
+def _logged(row: sa.RowMapping) -> Logged:
+    same = ("use_case", "tag", "batch_rows", "seconds", "request_id", "caller")
+    return Logged(
+        prediction_id=str(row["id"]),
+        at=moment_of(row["at"]),
+        row=json.loads(row["row"]),
+        answer=json.loads(row["answer"]),
+        **{name: row[name] for name in same},
+    )
+
+
+def _observed(row: sa.RowMapping) -> Observed | None:
+    if row["true_label"] is None:
+        return None
+    return Observed(
+        prediction_id=str(row["id"]),
+        label=json.loads(row["true_label"]),
+        observed_at=moment_of(row["true_observed_at"]),
+        received_at=moment_of(row["true_received_at"]),
+        caller=row["true_caller"],
+    )
