@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ekiben.errors import ContainerFailed, NoContainerEngine
+
 # `as`: named here too, for whoever deploys.
 from ekiben.packaging.container import Confinement as Confinement
 from ekiben.packaging.container import Container as Container
