@@ -9,62 +9,22 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ekiben.errors import ContainerFailed, NoContainerEngine
+
+# `as`: named here too, for whoever deploys.
+from ekiben.packaging.container import Confinement as Confinement
+from ekiben.packaging.container import Container as Container
+from ekiben.packaging.container import container_of
 
 ENGINES = ("docker", "podman", "buildah")
 """In the order in which they are looked for."""
 ASK_SECONDS = 20.0
 LAST_LINES = 3
-
-
-@dataclass(frozen=True)
-class Container:
-    """One container that is there, running or not; `image` is the image's digest."""
-
-    name: str
-    image: str
-    running: bool
-    started: str
-    exit_code: int
-    labels: Mapping[str, str]
-    pid: int
-    """The process id of its first process on this host; 0 if it does not run."""
-
-
-@dataclass(frozen=True)
-class Confinement:
-    """How a container of ours is run: what it may not do, and what it may use.
-
-    *writable* are paths kept in memory, each of at most *writable_megabytes*;
-    everything else is read-only.
-    """
-
-    memory_megabytes: int = 512
-    processes: int = 256
-    writable: Sequence[str] = ("/tmp", "/var/ekiben")
-    writable_megabytes: int = 32
-    cpus: float | None = None
-
-    def options(self) -> list[str]:
-        """Return the options of docker run and podman run."""
-        mounts = [
-            f"--tmpfs={path}:rw,nosuid,nodev,noexec,mode=1777,size={self.writable_megabytes}m"
-            for path in self.writable
-        ]
-        return [
-            "--read-only",
-            "--cap-drop=ALL",
-            "--security-opt=no-new-privileges",
-            f"--pids-limit={self.processes}",
-            f"--memory={self.memory_megabytes}m",
-            *([f"--cpus={self.cpus:g}"] if self.cpus else []),
-            *mounts,
-        ]
 
 
 @dataclass(frozen=True)
@@ -101,14 +61,14 @@ class Engine:
             *self._build_command(timestamp),
             *(["--no-cache"] if fresh else []),
             f"--tag={image}",
-            *([f"--file={file}"] if file else []),
+            *([f"--file={file.absolute()}"] if file else []),
             *([f"--network={network}"] if network else []),
             *(
                 f"--build-arg={name}={value}"
                 for name, value in (arguments or {}).items()
             ),
             *(f"--label={name}={value}" for name, value in (labels or {}).items()),
-            str(context),
+            str(context.absolute()),
         )
         return self.digest(image)
 
@@ -172,7 +132,10 @@ class Engine:
             *(f"--publish={here}:{there}" for here, there in (ports or {}).items()),
             *(f"--env={variable}" for variable in given),
             *(f"--label={key}={value}" for key, value in (labels or {}).items()),
-            *(f"--volume={here}:{there}:ro" for here, there in (mounts or {}).items()),
+            *(
+                f"--volume={here.absolute()}:{there}:ro"
+                for here, there in (mounts or {}).items()
+            ),
             *(confinement.options() if confinement else []),
             *options,
             image,
@@ -205,7 +168,7 @@ class Engine:
             if name in self.names():
                 raise
             return None
-        return _container(json.loads(told)[0])
+        return container_of(json.loads(told)[0])
 
     def names(self, label: str | None = None) -> list[str]:
         """Return the names of all containers, or of those with *label* (`name=value`)."""
@@ -240,6 +203,8 @@ class Engine:
             done = subprocess.run(
                 [self.program, *arguments],
                 env={**os.environ, **self.environment, **(variables or {})},
+                # podman's conmon leaves a file `oom` where it was started.
+                cwd=tempfile.gettempdir(),
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -286,16 +251,3 @@ def _works(program: str, name: str) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0 and bool(done.stdout.strip())
-
-
-def _container(told: Mapping[str, Any]) -> Container:
-    state, config = told["State"], told["Config"]
-    return Container(
-        name=str(told["Name"]).lstrip("/"),
-        image="sha256:" + str(told["Image"]).removeprefix("sha256:"),
-        running=bool(state["Running"]),
-        started=str(state["StartedAt"]),
-        exit_code=int(state["ExitCode"]),
-        labels=dict(config.get("Labels") or {}),
-        pid=int(state["Pid"]),
-    )

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from ekiben.packaging.containers import Engine
 from tests.criteria_plugin import Figure
-from tests.e2e.conftest import WHEELS, ekiben
+from tests.e2e.conftest import NAME, WHEELS, ekiben
 from tests.e2e.contents import Contents
 from tests.servers import PROJECT, environment
 
@@ -27,7 +28,7 @@ def test_c82_two_builds_of_one_commit_hold_the_same_files_but_for_the_list(
     tmp_path: Path,
     figure: Figure,
 ) -> None:
-    name = "localhost/ekiben-e2e:second"
+    name = f"{NAME}:second"
     tag = ekiben(image_home, "build")["bento"]
     made = ekiben(image_home, "containerize", tag, "--tag", name, "--no-cache")
     try:
@@ -63,7 +64,7 @@ def current(folder: Path) -> bool:
 
 def refused(home: Path, bento: str, wheels: Path) -> str:
     """Return how the build with *wheels* failed."""
-    name = "localhost/ekiben-e2e:refused"
+    name = f"{NAME}:refused"
     command = [sys.executable, "-m", "ekiben", "containerize", bento, "--tag", name]
     done = subprocess.run(
         [*command, "--wheels", str(wheels)],
@@ -108,8 +109,10 @@ def test_c83_bentoml_lays_out_the_same_context_but_for_the_wheels(
     for script, target in ((BY_BENTOML, by_bentoml), (BY_US, ours)):
         subprocess.run(
             [sys.executable, "-c", script, bento, str(target)],
-            cwd=PROJECT,
-            env=environment(image_home),
+            # BentoML reads a template only below the current directory, and puts it into
+            # the one for temporary files.
+            cwd=tempfile.gettempdir(),
+            env=environment(image_home) | {"PYTHONPATH": str(PROJECT)},
             check=True,
         )
 

@@ -73,7 +73,7 @@ def test_c84_only_directories_for_scratch_are_open_to_all(contents: Contents) ->
     open_to_all = {
         name
         for name, one in contents.members.items()
-        if not one.issym() and one.mode & 0o002
+        if (one.isreg() or one.isdir()) and one.mode & 0o002
     }
 
     assert open_to_all <= {"tmp", "var/tmp", "var/ekiben", "run/lock", "dev/shm"}
@@ -108,7 +108,12 @@ def test_c84_there_are_no_compilers_and_no_tools_to_fetch_with(
 def test_c84_no_secret_is_in_a_file_or_in_the_history(contents: Contents) -> None:
     told = json.dumps(contents.configuration)
     named = re.findall(r"(?i)[\w]*(?:password|secret|token|pepper)[\w]*=", told)
-    found = [name for name, content in contents.files() if SECRETS.search(content)]
+    found = [
+        name
+        for name, content in contents.files()
+        # A program may hold the words by chance, or to look for them.
+        if not content.startswith(b"\x7fELF") and SECRETS.search(content)
+    ]
     hidden = [
         name
         for name in contents.below("app", "home", "root", "build", "tmp")

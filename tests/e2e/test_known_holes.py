@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.criteria_plugin import Figure
 from tests.e2e.boxes import Box
 from tests.servers import Server
 
@@ -164,10 +165,15 @@ def test_c88_an_imported_archive_writes_nothing_outside_of_its_place(box: Box) -
     assert box.execute("python", "-c", IMPORT).strip() == "False"
 
 
-def test_c88_the_server_still_answers(either_server: Server) -> None:
+def test_c88_the_server_still_answers(
+    box: Box, either_server: Server, figure: Figure
+) -> None:
     with either_server.client() as asking:
         assert asking.post("/v1/spam/predict", json=BODY).status_code == 200
         assert asking.get("/readyz").status_code == 200
+    peak = box.memory_peak()
+    if peak is not None:
+        figure("most memory of five use cases, MB", round(peak / 2**20))
 
 
 def test_c88_the_image_holds_no_route_that_takes_files(client: httpx.Client) -> None:

@@ -75,7 +75,7 @@ def test_c80_a_build_with_anything_else_than_code_is_refused(
     assert not list((project.parent / "home").glob("bentos/small/*/src"))
 
 
-def test_c80_without_the_link_a_careful_build_holds_the_code_and_nothing_else(
+def test_c80_once_the_link_is_gone_a_careful_build_holds_the_code_and_nothing_else(
     project: Path,
 ) -> None:
     (project / "code" / "passwd.py").unlink()

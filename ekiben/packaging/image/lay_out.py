@@ -17,6 +17,7 @@ KEPT = ("bento.yaml", "README.md", "apis", "src")
 LOADER_NAME = "libgomp.so.1"
 """What LightGBM asks the loader for. scikit-learn's wheel brings it under a name of its
 own; slim base images have none."""
+TESTS = ("test", "tests")
 COMMAND = """#!{python}
 from ekiben.cli import main
 
@@ -51,8 +52,8 @@ def finish_environment(environment: Path, bento: Path) -> None:
 def remove_tests(environment: Path) -> None:
     """Remove the tests that libraries bring: a tenth of all, and nobody runs them."""
     for packages in environment.glob("lib/python3*/site-packages"):
-        for found in sorted(packages.glob("*/**/tests")):
-            if found.is_dir() and not found.is_symlink():
+        for found in sorted(packages.glob("*/**/test*/")):
+            if found.name in TESTS and found.is_dir() and not found.is_symlink():
                 shutil.rmtree(found)
 
 

@@ -68,7 +68,7 @@ def test_c80_what_is_no_code_is_refused(
         found(project)
 
 
-def test_c80_a_large_file_is_refused_without_being_read(project: Path) -> None:
+def test_c80_a_large_file_is_refused_unread(project: Path) -> None:
     with (project / "ekiben" / "large.py").open("wb") as file:
         file.truncate(2**30)
 

@@ -157,6 +157,9 @@ def test_an_environment_gets_the_command_and_libgomp_and_loses_tests(
     (packages / "scipy" / "tests").mkdir(parents=True)
     (packages / "scipy" / "tests" / "test_x.py").write_text("")
     (packages / "scipy" / "a.py").write_text("")
+    (packages / "tornado" / "test").mkdir(parents=True)
+    (packages / "tornado" / "test" / "tests.key").write_text("")
+    (packages / "tornado" / "testing.py").write_text("")
     (packages / "scikit_learn.libs").mkdir()
     (packages / "scikit_learn.libs" / "libgomp-1.so.1.0.0").write_text("")
     (tmp_path / "venv" / "bin").mkdir()
@@ -165,6 +168,7 @@ def test_an_environment_gets_the_command_and_libgomp_and_loses_tests(
 
     found = names(tmp_path / "venv")
     assert not [one for one in found if "tests" in one]
+    assert "lib/python3.11/site-packages/tornado/testing.py" in found
     assert (tmp_path / "venv/lib/libgomp.so.1").is_symlink()
     command = tmp_path / "venv/bin/ekiben"
     assert command.read_text().startswith(f"#!{tmp_path}/venv/bin/python\n")
