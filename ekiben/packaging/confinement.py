@@ -1,13 +1,13 @@
 """What pods may not do, be given or be reached by: rules for manifests."""
 
 import re
+from pathlib import Path
 
 from ekiben.packaging.manifests import Document, Manifests, Reasons
 
 BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 LATEST = re.compile(r":latest(@|$)")
 SECRET_SETTINGS = ("EKIBEN_DATABASE_URL", "EKIBEN_KEY_PEPPER")
-MUST_BE_WRITABLE = ("/tmp",)
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 OTHER_PODS = ("Pod", "CronJob", "ReplicationController", "ReplicaSet")
 
@@ -57,14 +57,15 @@ def volumes(manifests: Manifests) -> Reasons:
             if "emptyDir" in one and not (one["emptyDir"] or {}).get("sizeLimit"):
                 yield f"volume {one['name']} has no sizeLimit"
         for container in workload.servers:
-            scratch = {
-                one["mountPath"]
+            scratch = [
+                Path(one["mountPath"])
                 for one in container.get("volumeMounts") or []
                 if "emptyDir" in declared.get(one["name"], {})
-            }
+            ]
             run = manifests.environment(container).get("EKIBEN_RUN_DIR", "/tmp")
-            for path in sorted({*MUST_BE_WRITABLE, run} - scratch):
-                yield f"{path} is no emptyDir"
+            for path in dict.fromkeys(("/tmp", run)):
+                if not any(Path(path).is_relative_to(one) for one in scratch):
+                    yield f"{path} is in no emptyDir"
 
 
 def network(manifests: Manifests) -> Reasons:

@@ -191,9 +191,12 @@ BAD: dict[str, tuple[str, Change]] = {
         "is the node's",
         lambda d: pod(d)["volumes"].append({"name": "h", "hostPath": {"path": "/"}}),
     ),
-    "no /tmp": ("/tmp is no emptyDir", lambda d: container(d)["volumeMounts"].pop(0)),
+    "no /tmp": (
+        "/tmp is in no emptyDir",
+        lambda d: container(d)["volumeMounts"].pop(0),
+    ),
     "no place for metrics": (
-        "/run/ekiben is no emptyDir",
+        "/var/ekiben/server is in no emptyDir",
         lambda d: container(d)["volumeMounts"].pop(1),
     ),
     "scratch space without end": (
