@@ -17,7 +17,8 @@ from ekiben.registry.packed import read_packed
 from ekiben.registry.tags import split_tag
 
 NAME = "ekiben"
-"""Of the Deployment and of its container in deploy/kubernetes/base."""
+"""The container's in deploy/kubernetes/base, and what the label says of its Deployment."""
+LABEL = "app.kubernetes.io/name"
 BENTO = "ekiben/bento"
 MODEL = "ekiben/model."
 """Before a use case's name: the annotation of pods that says which version answers."""
@@ -109,7 +110,8 @@ def write_overlay(folder: Path, overlay: Path, release: Release) -> None:
         "resources": [os.path.relpath(overlay.resolve(), folder.resolve())],
         "patches": [
             {
-                "target": {"kind": "Deployment", "name": NAME},
+                # By its label: an overlay may give it another name.
+                "target": {"kind": "Deployment", "labelSelector": f"{LABEL}={NAME}"},
                 "patch": yaml.safe_dump(patch, sort_keys=False),
             }
         ],
@@ -130,10 +132,16 @@ def rendered(kubectl: Kubectl, folder: Path) -> tuple[str, Place]:
     reasons = broken(manifests)
     if reasons:
         raise ManifestsRefused(reasons)
-    for one in manifests.of("Deployment"):
-        if one["metadata"]["name"] == NAME:
-            return text, Place(NAME, one["metadata"].get("namespace", "default"))
-    raise ManifestsRefused([f"there is no Deployment {NAME}"])
+    found = [
+        one["metadata"]
+        for one in manifests.of("Deployment")
+        if (one["metadata"].get("labels") or {}).get(LABEL) == NAME
+    ]
+    if len(found) != 1:
+        raise ManifestsRefused(
+            [f"{len(found)} Deployments have the label {LABEL}={NAME}"]
+        )
+    return text, Place(found[0]["name"], found[0].get("namespace", "default"))
 
 
 def roll_out(kubectl: Kubectl, text: str, place: Place, seconds: float) -> Release:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -114,7 +115,8 @@ def _answers(address: str) -> bool:
 
 def facts(done: subprocess.CompletedProcess[str]) -> Any:
     assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
+    (told,) = json.loads(done.stdout)
+    return told
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
@@ -198,6 +200,24 @@ def test_the_ledger_says_which_artefact_it_has_to_be(
     asked = ("pull", TAG, URL, "--digest")
     assert version.digest in refusal(storage.ekiben(elsewhere, *asked, version.digest))
     assert facts(storage.ekiben(elsewhere, *asked, other.digest, "--json"))
+
+
+def test_a_new_machine_gets_what_is_production_and_what_was_before(
+    storage: ObjectStorage, version: Manifest, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    promote(here, version)
+    second = register(Store.at(here), version="second", make_card=trained(1))
+    promote(here, second)
+    register(Store.at(here), version="third", make_card=trained(2))
+
+    assert storage.ekiben(here, "push", "production", URL).returncode == 0
+    shutil.copytree(here / "ekiben", there / "ekiben")  # the ledger, as on PostgreSQL
+    done = storage.ekiben(there, "pull", "production", URL, "--json")
+
+    pulled = {one["tag"]: one["digest"] for one in json.loads(done.stdout)}
+    assert pulled == {TAG: version.digest, "iris:second": second.digest}
+    assert sorted(Store.at(there).tags("iris")) == sorted(pulled)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,42 @@ def test_what_is_rendered_names_image_bento_and_models(
         "ekiben-staging",
     }
     assert cluster.asked() == []
+
+
+def test_the_canary_of_the_page_shares_no_pod_with_production(
+    cluster: FakeCluster,
+    project: Path,
+    first: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (PROJECT / "docs" / "kubernetes.md").read_text()
+    (block,) = re.findall(
+        r"```yaml\n(resources: \[\.\./production\].*?)```", page, re.S
+    )
+    folder = project / "deploy" / "kubernetes" / "overlays" / "canary"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(block)
+    found = {}
+    for overlay in ("production", "canary"):
+        deploy_to_kubernetes(first, IMAGE, Cluster(overlay), render=True)
+        found[overlay] = {
+            one["kind"]: one for one in yaml.safe_load_all(capsys.readouterr().out)
+        }
+
+    stable, canary = found["production"], found["canary"]
+    pods = canary["Deployment"]["spec"]["template"]
+    assert pods["spec"]["containers"][0]["image"] == IMAGE
+    labels = pods["metadata"]["labels"]
+    selectors: dict[str, Callable[[Any], Any]] = {
+        "Service": lambda spec: spec["selector"],
+        "PodDisruptionBudget": lambda spec: spec["selector"]["matchLabels"],
+        "Deployment": lambda spec: spec["selector"]["matchLabels"],
+    }
+    for kind, of in selectors.items():
+        assert of(canary[kind]["spec"]).items() <= labels.items(), kind
+        assert not of(stable[kind]["spec"]).items() <= labels.items(), kind
+    scaled = canary["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"]
+    assert scaled == canary["Deployment"]["metadata"]["name"] == "ekiben-canary"
 
 
 def test_a_roll_out_is_applied_and_waited_for(
