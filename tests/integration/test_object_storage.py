@@ -1,7 +1,6 @@
 """`ekiben models push` and `pull` against an S3-compatible server on this host."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,8 +14,11 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+import s3fs
 
+from ekiben.errors import ArtefactDiffers, ArtefactRefused, RemoteStoreFailed
 from ekiben.registry.manifest import Manifest
+from ekiben.registry.remote import RemoteStore, pull, push
 from ekiben.registry.store import Store
 from tests.servers import PROJECT, environment, free_port, stop
 from tests.tiny import estimator, promote, register, trained
@@ -100,6 +102,15 @@ def storage(server: ObjectStorage) -> ObjectStorage:
 
 
 @pytest.fixture
+def remote(storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> RemoteStore:
+    """A folder of that bucket, as seen from this process."""
+    for name, value in storage.variables.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    return RemoteStore.at(URL)
+
+
+@pytest.fixture
 def version(tmp_path: Path) -> Manifest:
     """A version in the store of `tmp_path / "here"`."""
     extras = {"evidence/rows.txt": b"1 2 3", "evidence/none.txt": b""}
@@ -142,64 +153,75 @@ def test_a_version_is_pushed_to_s3_and_pulled_by_digest(
 
 
 def test_a_file_altered_in_the_bucket_is_never_seen(
-    storage: ObjectStorage, version: Manifest, tmp_path: Path
+    storage: ObjectStorage, version: Manifest, remote: RemoteStore, tmp_path: Path
 ) -> None:
-    storage.ekiben(tmp_path / "here", "push", TAG, URL)
+    here, there = Store.at(tmp_path / "here"), Store.at(tmp_path / "there")
+    push(here, TAG, remote)
     key = f"ekiben/blobs/{version.files['saved_model.pkl'].sha256}"
     content = storage.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
     spoilt = content[:-2] + bytes([content[-2] ^ 1]) + content[-1:]
     storage.client.put_object(Bucket=BUCKET, Key=key, Body=spoilt)
 
-    told = refusal(storage.ekiben(tmp_path / "there", "pull", TAG, URL))
+    with pytest.raises(ArtefactRefused, match=r"saved_model\.pkl.*another sha256"):
+        pull(there, TAG, remote)
 
-    assert "saved_model.pkl" in told
-    assert "another sha256" in told
-    assert Store.at(tmp_path / "there").entries("iris") == []
+    assert there.entries("iris") == []
 
 
-def test_of_different_artefacts_under_one_tag_exactly_one_gets_there(
-    storage: ObjectStorage, version: Manifest, tmp_path: Path
+def test_of_different_artefacts_pushed_at_once_exactly_one_gets_there(
+    version: Manifest, remote: RemoteStore, tmp_path: Path
 ) -> None:
+    """S3 writes a manifest only where there is none: no need to be told later."""
+    first, second = Store.at(tmp_path / "here"), Store.at(tmp_path / "other")
     other = register(
-        Store.at(tmp_path / "other"),
-        version="first",
-        model=estimator(answer=0),
-        make_card=trained(7),
+        second, version="first", model=estimator(answer=0), make_card=trained(7)
     )
+
+    def end(store: Store) -> bool:
+        try:
+            return push(store, TAG, remote)
+        except ArtefactDiffers:
+            return False
+
     with ThreadPoolExecutor(2) as pool:
-        ends = list(
-            pool.map(
-                lambda name: storage.ekiben(tmp_path / name, "push", TAG, URL),
-                ("here", "other"),
-            )
-        )
+        ends = list(pool.map(end, (first, second)))
 
-    assert sorted(end.returncode for end in ends) == [0, 1]
-    won = (version, other)[[end.returncode for end in ends].index(0)]
-    pulled = facts(storage.ekiben(tmp_path / "there", "pull", TAG, URL, "--json"))
-    assert pulled["digest"] == won.digest
+    assert sorted(ends) == [False, True]
+    won = (version, other)[ends.index(True)]
+    assert pull(Store.at(tmp_path / "there"), TAG, remote) == (won, True)
 
 
-def test_the_ledger_says_which_artefact_it_has_to_be(
-    storage: ObjectStorage, version: Manifest, tmp_path: Path
+def test_a_manifest_that_is_there_is_not_written_over(
+    storage: ObjectStorage, version: Manifest, remote: RemoteStore, tmp_path: Path
 ) -> None:
-    """Who may write to the bucket cannot put another model in the place of a release."""
+    push(Store.at(tmp_path / "here"), TAG, remote)
     other = register(
         Store.at(tmp_path / "other"), version="first", make_card=trained(7)
     )
-    storage.ekiben(tmp_path / "other", "push", TAG, URL)
+
+    remote.publish(other)  # as who looked before the first one had published
+
+    assert remote.manifest(TAG) == version
+
+
+def test_the_ledger_says_which_artefact_it_has_to_be(
+    storage: ObjectStorage,
+    version: Manifest,
+    remote: RemoteStore,
+    tmp_path: Path,
+) -> None:
+    """Who may write to the bucket cannot put another model in the place of a release."""
+    bad = Store.at(tmp_path / "other")
+    other = register(bad, version="first", make_card=trained(7))
+    push(bad, TAG, remote)
     there = tmp_path / "there"
     promote(there, version)
 
     told = refusal(storage.ekiben(there, "pull", TAG, URL))
+
     assert other.digest in told
     assert version.digest in told
     assert Store.at(there).entries("iris") == []
-
-    elsewhere = tmp_path / "elsewhere"
-    asked = ("pull", TAG, URL, "--digest")
-    assert version.digest in refusal(storage.ekiben(elsewhere, *asked, version.digest))
-    assert facts(storage.ekiben(elsewhere, *asked, other.digest, "--json"))
 
 
 def test_a_new_machine_gets_what_is_production_and_what_was_before(
@@ -220,22 +242,15 @@ def test_a_new_machine_gets_what_is_production_and_what_was_before(
     assert sorted(Store.at(there).tags("iris")) == sorted(pulled)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        pytest.param(("push", TAG, "s3://absent/x"), "s3://absent/x", id="no-bucket"),
-        pytest.param(("pull", TAG, URL), "has no iris:first", id="not-there"),
-        pytest.param(("push", "iris:no", URL), "no model 'iris:no'", id="not-here"),
-    ],
-)
-def test_a_refusal_is_one_line(
-    storage: ObjectStorage,
-    version: Manifest,
-    tmp_path: Path,
-    arguments: tuple[str, ...],
-    reason: str,
+def test_what_is_not_there_is_told(
+    storage: ObjectStorage, version: Manifest, remote: RemoteStore, tmp_path: Path
 ) -> None:
-    assert reason in refusal(storage.ekiben(tmp_path / "here", *arguments))
+    here = Store.at(tmp_path / "here")
+
+    with pytest.raises(RemoteStoreFailed, match=f"{URL} has no {TAG}"):
+        pull(here, TAG, remote)
+    with pytest.raises(RemoteStoreFailed, match="s3://absent/x: no such bucket"):
+        push(here, TAG, RemoteStore.at("s3://absent/x"))
     assert storage.client.list_buckets()["Buckets"][1:] == []
 
 
@@ -249,4 +264,3 @@ def test_a_store_that_is_away_is_told_of_in_time(
 
     assert URL in told
     assert time.monotonic() - began < 60
-    assert os.environ.get("AWS_ENDPOINT_URL") is None
