@@ -11,10 +11,10 @@ export BENTOML_HOME ?= $(CURDIR)/var/bentoml
 export BENTOML_DO_NOT_TRACK ?= True
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test lint check faults criteria soak train build load bench scan push kubeconfig clean lock help
+.PHONY: serve test lint check faults e2e criteria soak train build load bench scan push kubeconfig clean lock help
 
 help:  ## What there is to make
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(VENV)/run: requirements.lock requirements-build.lock
 	$(if $(shell command -v $(PYTHON)),$(PYTHON),python3) -m venv $(VENV)
@@ -45,6 +45,9 @@ check: lint  ## Before each commit: lint and the fast tests
 faults: $(VENV)/dev  ## The fault tests with their full numbers: some minutes
 	$(BIN)/python -m pytest tests -m slow
 
+e2e: $(VENV)/dev  ## Build the image and run it hardened, with docker or podman: some minutes
+	$(BIN)/python -m pytest tests/e2e -m e2e
+
 criteria: $(VENV)/dev  ## Write docs/faults.md from what the test runs measured
 	$(BIN)/python -m tests.criteria
 
@@ -71,7 +74,7 @@ $(SCAN)/installed: requirements-scan.lock
 	touch $@
 
 scan: $(SCAN)/installed  ## Ask the Python index for known vulnerabilities of what a server needs
-	$(SCAN)/bin/pip-audit --strict --disable-pip --require-hashes --requirement $(firstword $(wildcard requirements-serving.lock) requirements.lock)
+	$(SCAN)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-serving.lock
 
 push:  ## Push IMAGE=REGISTRY/NAME:TAG; NAME@DIGEST, as `ekiben deploy --kubernetes` takes it, into var/image
 	deploy/ci/push.sh $(IMAGE) var/image
@@ -80,10 +83,12 @@ kubeconfig:  ## Write KUBECONFIG_CONTENT, as a CI keeps it, into var/kubeconfig
 	@mkdir -p var && umask 077 && printf '%s\n' "$${KUBECONFIG_CONTENT:?is not set}" > var/kubeconfig
 
 lock:  ## Make the lock files anew (needs uv)
-	uv pip compile pyproject.toml $(LOCK) --output-file requirements.lock
+	uv pip compile pyproject.toml --all-extras $(LOCK) --output-file requirements.lock
+	uv pip compile pyproject.toml $(LOCK) --constraint requirements.lock --output-file requirements-serving.lock
+	uv pip compile --group image $(LOCK) --constraint requirements.lock --output-file requirements-image.lock
 	uv pip compile --group scan $(LOCK) --output-file requirements-scan.lock
 	uv pip compile --group build $(LOCK) --constraint requirements.lock --output-file requirements-build.lock
-	uv pip compile pyproject.toml --group build --group dev $(LOCK) --constraint requirements.lock --output-file requirements-dev.lock
+	uv pip compile pyproject.toml --all-extras --group build --group dev $(LOCK) --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:  ## Remove what was installed and cached here; the model store in var stays
 	rm -rf $(VENV) var/load.html var/bench.json .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

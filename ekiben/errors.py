@@ -240,6 +240,48 @@ class BuildRefused(EkibenError):
         super().__init__(f"{path}: {reason}" if path else reason)
 
 
+class UnknownBento(EkibenError):
+    """The store has no such Bento, or more than one that fits."""
+
+    def __init__(self, tag: str, reason: str) -> None:
+        super().__init__(f"no Bento {tag!r}: {reason}")
+        self.tag = tag
+
+
+class NoContainerEngine(EkibenError):
+    """No container engine can do what was asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no container engine: {reason}")
+
+
+class ContainerFailed(EkibenError):
+    """A container engine refused; *reason* is its own last words."""
+
+    def __init__(self, engine: str, action: str, reason: str) -> None:
+        super().__init__(f"{engine} {action} failed: {reason or 'no reason given'}")
+        self.reason = reason
+
+
+class DeployRefused(EkibenError):
+    """What was asked for cannot be deployed; nothing was changed."""
+
+
+class DeployBusy(EkibenError):
+    """Another deploy of the same name is at work."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"another deploy of {name} is at work; nothing was changed")
+
+
+class DeployFailed(EkibenError):
+    """What was to be deployed does not run or answers wrong; says what became of it."""
+
+
+class ReplicaFailed(EkibenError):
+    """A replica ended, did not get ready, or answered its golden rows wrong."""
+
+
 class InvalidRate(EkibenError):
     """A rate is not N/second or N/minute."""
 

@@ -160,6 +160,13 @@ class Settings(BaseModel):
         description="Seconds that a client may leave an answer unread; "
         "then it is disconnected.",
     )
+    idle_seconds: int = Field(
+        default=5,
+        ge=1,
+        le=3600,
+        description="Seconds that a connection may be idle between two requests. Behind a "
+        "proxy: more than the proxy keeps one, so that no request meets a closing door.",
+    )
     header_bytes: int = Field(
         default=32 * 1024,
         ge=1024,
@@ -209,6 +216,11 @@ class Settings(BaseModel):
         gt=1,
         description="How many times as long as with the version before a model call may "
         "take, where that is over 50 ms more.",
+    )
+    container_engine: Literal["docker", "podman", "buildah"] | None = Field(
+        default=None,
+        description="What builds and runs images: `docker`, `podman` or `buildah`. "
+        "Empty: the first of them that works.",
     )
     run_dir: Path | None = Field(
         default=None,

@@ -160,6 +160,15 @@ SECTIONS: dict[str, tuple[Criterion, ...]] = {
         c(75, "", "Counts survive workers that die, and other servers"),
         c(76, "F", "Every refusal counts once, under a bounded label"),
     ),
+    "Image": (
+        c(80, "F★", "Nothing but code gets into a Bento"),
+        c(81, "F", "No build value becomes a command, a line or a template"),
+        c(82, "", "Two builds of one commit are the same but for a list"),
+        c(83, "", "A wheel that is another one or missing fails the build; no network is needed"),
+        c(84, "", "The image: not root, read-only, no tools, no secrets, a list of components"),
+        c(85, "★", "Confined to the utmost, it answers as the contract says"),
+        c(88, "", "What others' servers were broken by breaks nothing here"),
+    ),
     "Dependencies": (
         c(89, "F", "No dependency below its safe version"),
     ),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -25,9 +25,11 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     output: Path
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What every request brings, such as a key."""
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=30)
+        return httpx.Client(base_url=self.url, timeout=30, headers=self.headers)
 
     def workers(self) -> list[int]:
         """Return the ids of the worker processes."""

@@ -4,23 +4,46 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from ekiben.cli.setting import actor_of
 from ekiben.errors import BuildRefused, ClusterRefused
+from ekiben.packaging.agreement import Word, tell_of
 from ekiben.packaging.kubectl import Kubectl, Place
 from ekiben.packaging.kubernetes import (
     Release,
+    follows_ledger,
     release_of,
     rendered,
     roll_back,
     roll_out,
     write_overlay,
 )
-from ekiben.packaging.taken_back import tell_ledger
 from ekiben.settings import Settings
+
+Kubernetes = Annotated[
+    bool,
+    typer.Option(
+        "--kubernetes", help="Roll out to a cluster, or back: docs/kubernetes.md."
+    ),
+]
+Overlay = Annotated[
+    str,
+    typer.Option(
+        help="With --kubernetes: a name in deploy/kubernetes/overlays, or a path."
+    ),
+]
+Context = Annotated[
+    str | None,
+    typer.Option(help="With --kubernetes: the kubeconfig's. Empty: its current one."),
+]
+Render = Annotated[
+    bool,
+    typer.Option("--render", help="With --kubernetes: only print the manifests."),
+]
 
 OVERLAYS = Path("deploy/kubernetes/overlays")
 RENDERED = Path("var/kubernetes")
@@ -28,11 +51,15 @@ RENDERED = Path("var/kubernetes")
 
 @dataclass(frozen=True)
 class Cluster:
-    """Which overlay goes to which cluster; *seconds* is how long new pods may take."""
+    """Which overlay goes to which cluster; *seconds* is how long all of it may take.
+
+    That is a bound only: a roll-out that makes no progress ends by the Deployment's own
+    progressDeadlineSeconds.
+    """
 
     overlay: str
     context: str | None = None
-    seconds: float = 300.0
+    seconds: float = 3600.0
 
     @property
     def folder(self) -> Path:
@@ -87,16 +114,15 @@ def roll_back_on_kubernetes(
         ClusterRefused: nothing moved, or not in time; the ledger was not told.
     """
     kubectl = Kubectl.found(cluster.context)
-    _, place = rendered(kubectl, cluster.folder)
+    text, place = rendered(kubectl, cluster.folder)
     with Console(stderr=True).status(f"rolling back in {place.namespace}"):
         left, restored = roll_back(kubectl, place, cluster.seconds)
-    refused = tell_ledger(
-        left.models,
-        restored.models,
-        settings=settings,
-        actor=actor_of(settings),
-        reason=f"{place.namespace} rolled back from {left.bento} to {restored.bento}",
-    )
+    reason = f"{place.namespace} rolled back from {left.bento} to {restored.bento}"
+    actor = actor_of(settings)
+    words: list[Word] = []
+    if not follows_ledger(text):
+        words = tell_of(left.models, restored.models, settings, actor, reason)
+    refused = {one.use_case: one.reason for one in words if not one.told}
     _tell(restored, place, refused, as_json=as_json)
     if refused:
         raise typer.Exit(1)

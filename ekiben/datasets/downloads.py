@@ -6,11 +6,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
-
-import pooch
 
 from ekiben.errors import DownloadFailed
 
@@ -106,6 +105,7 @@ def _ask(url: str, failures: list[object]) -> None:
 
 
 def _download(public: PublicFile, cache: Path) -> Path:
+    pooch = _pooch()
     pooch.get_logger().setLevel("WARNING")  # it would write over the progress bar
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -126,8 +126,17 @@ def _download(public: PublicFile, cache: Path) -> Path:
     return Path(found)
 
 
-def _downloader() -> pooch.HTTPDownloader:
-    return pooch.HTTPDownloader(
+def _pooch() -> Any:
+    """Return pooch; a server, which downloads nothing, is installed without it."""
+    try:
+        import pooch
+    except ImportError:
+        raise DownloadFailed("pooch is missing: install ekiben[training]") from None
+    return pooch
+
+
+def _downloader() -> Any:
+    return _pooch().HTTPDownloader(
         progressbar=sys.stderr.isatty(),
         chunk_size=64 * 1024,
         timeout=(CONNECT_SECONDS, READ_SECONDS),

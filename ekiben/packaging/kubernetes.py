@@ -144,10 +144,18 @@ def rendered(kubectl: Kubectl, folder: Path) -> tuple[str, Place]:
     return text, Place(found[0]["name"], found[0].get("namespace", "default"))
 
 
+def follows_ledger(text: str) -> bool:
+    """Whether pods of the manifests *text* take their versions from the ledger."""
+    manifests = Manifests.read(text)
+    given = [manifests.environment(one) for one in manifests.servers]
+    return any(one.get("EKIBEN_RELEASES") == "follow" for one in given)
+
+
 def roll_out(kubectl: Kubectl, text: str, place: Place, seconds: float) -> Release:
     """Apply *text* and wait until all pods are new and ready, *seconds* at most.
 
-    What does not get ready in time is undone; the pods before it answered all along.
+    What makes no progress for the Deployment's progressDeadlineSeconds, or is not done
+    in time, is undone; the pods before it answered all along.
 
     Raises:
         ClusterRefused: no cluster answers, it refused, or the new pods did not get ready.

@@ -24,6 +24,7 @@ class Limits:
     header_seconds: float
     body_seconds: float
     write_seconds: float
+    idle_seconds: int
     header_bytes: int
     header_count: int
     body_bytes: int
@@ -36,6 +37,7 @@ class Limits:
             header_seconds=settings.header_seconds,
             body_seconds=settings.body_seconds,
             write_seconds=settings.write_seconds,
+            idle_seconds=settings.idle_seconds,
             header_bytes=settings.header_bytes,
             header_count=settings.header_count,
             body_bytes=settings.body_bytes,

@@ -44,6 +44,8 @@ class TimedProtocol(HttpToolsProtocol):
         # Its lines are BentoML's to switch off, yet uvicorn makes their values for each
         # answer; ours are made by `access_log.py`.
         self.access_log = False
+        # uvicorn's own comes from an option that `bentoml serve` does not have.
+        self.timeout_keep_alive = self.limits.idle_seconds
         self.phase = HEADER
         # When the message that is coming in began, or None until `check` has seen it:
         # a look at the clock with every request would cost more.

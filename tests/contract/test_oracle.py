@@ -47,10 +47,12 @@ def requests(trainings: Trainings) -> list[tuple[UseCase, list[dict[str, Any]]]]
 
 
 async def ask_all(
-    url: str, asked: list[tuple[UseCase, list[dict[str, Any]]]]
+    server: Server, asked: list[tuple[UseCase, list[dict[str, Any]]]]
 ) -> list[Asked]:
     limits = httpx.Limits(max_connections=REQUESTS)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+    async with httpx.AsyncClient(
+        base_url=server.url, headers=server.headers, timeout=60, limits=limits
+    ) as client:
 
         async def ask(use_case: UseCase, rows: list[dict[str, Any]]) -> Asked:
             path = f"/v1/{use_case.name}/predict"
@@ -62,7 +64,7 @@ async def ask_all(
 def test_a_thousand_concurrent_requests_get_the_answers_of_their_own_rows(
     either_server: Server, home: Path, trainings: Trainings
 ) -> None:
-    answered = asyncio.run(ask_all(either_server.url, requests(trainings)))
+    answered = asyncio.run(ask_all(either_server, requests(trainings)))
 
     assert {one.response.status_code for one in answered} == {200}
     store = Store.at(home)

@@ -147,7 +147,7 @@ def test_a_subset_of_the_source_tree_is_served_when_the_setting_says_so(
     assert fraud.status_code == 404
 
 
-def test_a_bento_holds_the_code_the_lock_and_our_openapi_and_nothing_else(
+def test_c80_c81_a_bento_holds_code_locks_and_our_dockerfile_and_nothing_else(
     own_home: Path,
 ) -> None:
     bento = ekiben_build(own_home)
@@ -169,12 +169,18 @@ def test_a_bento_holds_the_code_the_lock_and_our_openapi_and_nothing_else(
         "src/service.py",
         "src/bentofile.yaml",
         "src/README.md",
+        "src/requirements-serving.lock",
+        "src/requirements-image.lock",
+        "src/ekiben/packaging/image/Dockerfile.j2",
     }
     openapi = yaml.safe_load((folder / "apis" / "openapi.yaml").read_text())
     assert openapi["openapi"].startswith("3.1")
     assert "/v1/iris/predict" in openapi["paths"]
     locked = (folder / "env" / "python" / "requirements.txt").read_text()
     assert "--hash=sha256:" in locked
+    golden = Path(__file__).with_name("golden") / "Dockerfile"
+    made = (folder / "env" / "docker" / "Dockerfile").read_text()
+    assert made == golden.read_text(), "look at the change, then copy it to golden/"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ LIMITS = Limits(
     header_seconds=10,
     body_seconds=30,
     write_seconds=20,
+    idle_seconds=5,
     header_bytes=1024,
     header_count=10,
     body_bytes=4096,

@@ -1,0 +1,1 @@
+"""What goes into the image besides the Bento: scripts that need no installed library."""

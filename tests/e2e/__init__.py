@@ -1,0 +1,1 @@
+"""Tests on real images and containers; `make e2e` runs them."""
