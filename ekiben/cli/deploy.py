@@ -255,18 +255,17 @@ def _ready(facts: dict[str, Any]) -> int:
 
 
 def _print(found: list[dict[str, Any]]) -> None:
-    table = Table(
-        "name", "Bento", "image", "models", "replicas", "address", "since (UTC)"
-    )
+    table = Table("deployment", "what", "models", "ready", "since (UTC)")
     for facts in found:
+        what = [str(facts["bento"]), (facts["digest"] or "processes, no image")[:30]]
+        if facts["unfinished"]:
+            what.append("unfinished: --resume, or deploy again")
         table.add_row(
-            facts["name"],
-            str(facts["bento"]) + (" (unfinished)" if facts["unfinished"] else ""),
-            (facts["digest"] or "none, processes")[:19],
+            f"{facts['name']}\n{facts['address']}",
+            "\n".join(what),
             "\n".join(facts["models"].values()),
-            f"{_ready(facts)} of {facts['wanted']} ready",
-            facts["address"],
-            (facts["since"] or "")[:16].replace("T", " "),
+            f"{_ready(facts)} of {facts['wanted']}",
+            (facts["since"] or "never")[:16].replace("T", " "),
         )
     for column in table.columns:
         column.overflow = "fold"

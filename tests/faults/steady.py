@@ -25,7 +25,8 @@ class SteadyTraffic(Traffic):
         return len(times) / max(max(times) - min(times), 1.0)
 
     async def _run(self) -> None:
-        request, tasks, sent = request_bytes([IRIS]), set(), 0
+        given = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        request, tasks, sent = request_bytes([IRIS], **given), set(), 0
         began = time.monotonic()
         while not self._stop.is_set():
             for _ in range(int((time.monotonic() - began) * self.rate) - sent):
