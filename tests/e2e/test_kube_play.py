@@ -15,6 +15,7 @@ import httpx
 import pytest
 import yaml
 
+from ekiben.packaging.containers import Engine
 from tests import kustomize
 from tests.servers import PROJECT, free_port
 
@@ -85,8 +86,12 @@ def secret() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def pod(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
+def pod(
+    engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pod]:
     """Our Deployment, run by podman; ready at its begin."""
+    if engine.name != "podman":
+        pytest.skip(f"only podman plays Kubernetes manifests; here is {engine.name}")
     needed = [one for one in ("podman", "catatonit") if not shutil.which(one)]
     if needed:
         reason = f"not installed: {', '.join(needed)}"
