@@ -116,8 +116,8 @@ def test_squared_probabilities_are_refused_for_that_alone(
 
 
 def test_a_version_three_times_slower_is_refused(store: Store, table: Table) -> None:
-    before = trained(store, with_fault("sleeps 3"), table)
-    slower = trained(store, with_fault("sleeps 9"), table)
+    before = trained(store, with_fault("sleeps 10"), table)
+    slower = trained(store, with_fault("sleeps 30"), table)
 
     assert report(store, slower, before).failed == ("latency",)
     assert report(store, before, slower).passed
