@@ -306,9 +306,7 @@ def test_c87_what_somebody_moved_since_is_left_and_told(
         roll_back_on_kubernetes(STAGING, settings)
 
     assert productions(settings.home)["iris"].tag == "iris:c"
-    assert "not told of iris: production is iris:c" in (
-        capsys.readouterr().err
-    )
+    assert "not told of iris: production is iris:c" in (capsys.readouterr().err)
 
 
 def test_without_a_cluster_it_is_refused_in_one_line(
