@@ -12,9 +12,10 @@ from rich.progress import DownloadColumn, Progress, TextColumn
 
 from ekiben.cli.setting import AsJson
 from ekiben.registry.database import LedgerDatabase
+from ekiben.registry.exchange import Told, pull, push
 from ekiben.registry.ledger import Ledger
 from ekiben.registry.manifest import Manifest
-from ekiben.registry.remote import RemoteStore, Told, pull, push
+from ekiben.registry.remote import RemoteStore
 from ekiben.registry.store import Store
 from ekiben.registry.tags import split_tag
 from ekiben.releases import resolve

@@ -8,17 +8,16 @@ different names, and nothing that a store says becomes a path on this host.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ekiben.errors import ArtefactDiffers, EkibenError, RemoteStoreFailed
+from ekiben.errors import EkibenError, RemoteStoreFailed
 from ekiben.registry import files as on_disk
 from ekiben.registry.files import Mismatch
 from ekiben.registry.manifest import MANIFEST_BYTES, Manifest, parse, render
-from ekiben.registry.store import Store
 from ekiben.registry.tags import split_tag
 from ekiben.schemas.model_card import FileDigest
 
@@ -26,9 +25,6 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 3}}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {"s3": {"config_kwargs": _PATIENCE}}
 """What object storage is opened with, by protocol: a store that is away is told of in time."""
-
-Told = Callable[[str, int], None]
-"""Is given the name of a file that was moved, and its bytes."""
 
 
 @dataclass(frozen=True)
@@ -157,89 +153,6 @@ class RemoteStore:
             raise
         except Exception as error:  # each protocol has a tree of its own
             raise RemoteStoreFailed(f"{self.url}: {_line(error)}") from error
-
-
-def push(store: Store, tag: str, remote: RemoteStore, told: Told | None = None) -> bool:
-    """Copy the version *tag* to *remote*, its files checked; False if all of it was there.
-
-    Only what is missing there, or is of another size, is sent.
-
-    Raises:
-        ArtefactDiffers: another artefact has that tag there.
-        UnknownModel, ArtefactRefused: there is no sound version of that tag here.
-        RemoteStoreFailed: the store elsewhere failed; the version is not visible there.
-    """
-    manifest, files = store.read(tag)
-    damaged = False
-    try:
-        there = remote.manifest(tag)
-    except Mismatch:
-        there, damaged = None, True
-    _check_same(manifest, there, remote)
-    sent = 0
-    for name, expected in manifest.files.items():
-        if not remote.holds(expected):
-            remote.write(expected, files[name])
-            sent += 1
-            if told:
-                told(name, expected.bytes)
-    if there is not None:
-        return sent > 0
-    remote.publish(manifest, replace=damaged)
-    # Another may have published first, or, where a store knows no exclusive write, since.
-    _check_same(manifest, _sound(remote, tag), remote)
-    return True
-
-
-def pull(
-    store: Store,
-    tag: str,
-    remote: RemoteStore,
-    *,
-    digest: str | None = None,
-    told: Told | None = None,
-) -> tuple[Manifest, bool]:
-    """Copy the version *tag* from *remote*; False if it was here already.
-
-    *digest*, where something else than *remote* vouches for it, is the artefact's.
-    The version is visible once every file has the digest that the manifest says.
-
-    Raises:
-        ArtefactDiffers: it is another than *digest*, or than the one of that tag here.
-        ArtefactRefused: a file is not what was registered.
-        RemoteStoreFailed: it is not there, or the store does not answer.
-        UnknownModel, StoreUnavailable: nothing is visible here either.
-    """
-    manifest = _sound(remote, tag)
-    if digest is not None and manifest.digest != digest:
-        raise ArtefactDiffers(tag, remote.url, manifest.digest, digest)
-
-    def fetch(name: str) -> bytes:
-        content = remote.read(name, manifest.files[name])
-        if told:
-            told(name, len(content))
-        return content
-
-    return manifest, store.adopt(manifest, fetch)
-
-
-def _sound(remote: RemoteStore, tag: str) -> Manifest:
-    try:
-        found = remote.manifest(tag)
-    except Mismatch as error:
-        raise RemoteStoreFailed(f"{remote.url}: {tag} is damaged: {error}") from None
-    if found is None:
-        raise RemoteStoreFailed(f"{remote.url} has no {tag}")
-    return found
-
-
-def _check_same(
-    manifest: Manifest, there: Manifest | None, remote: RemoteStore
-) -> None:
-    if there is not None and there.digest != manifest.digest:
-        raise ArtefactDiffers(
-            manifest.card.tag, remote.url, there.digest, manifest.digest
-        )
 
 
 def _protocols(files: Any) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ import pytest
 import s3fs
 
 from ekiben.errors import ArtefactDiffers, ArtefactRefused, RemoteStoreFailed
+from ekiben.registry.exchange import pull, push
 from ekiben.registry.manifest import Manifest
-from ekiben.registry.remote import RemoteStore, pull, push
+from ekiben.registry.remote import RemoteStore
 from ekiben.registry.store import Store
 from tests.servers import PROJECT, environment, free_port, stop
 from tests.tiny import estimator, promote, register, trained

@@ -16,8 +16,9 @@ from ekiben.errors import (
     UnknownModel,
 )
 from ekiben.registry.canonical import digest_json
+from ekiben.registry.exchange import pull, push
 from ekiben.registry.manifest import Manifest
-from ekiben.registry.remote import RemoteStore, pull, push
+from ekiben.registry.remote import RemoteStore
 from ekiben.registry.store import Store
 from tests.tiny import estimator, register, trained
 
