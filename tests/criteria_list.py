@@ -168,7 +168,7 @@ SECTIONS: dict[str, tuple[Criterion, ...]] = {
         c(84, "", "The image: not root, read-only, no tools, no secrets, a list of components"),
         c(85, "★", "Confined to the utmost, it answers as the contract says"),
         c(86, "F", "Manifests that would lose requests or do harm are refused"),
-        c(87, "", "Image, models and ledger go back together, in a stated order"),
+        c(87, "", "Code, models and ledger go back together"),
         c(88, "", "What others' servers were broken by breaks nothing here"),
     ),
     "Dependencies": (

@@ -78,8 +78,10 @@ class Balancer:
         """Whether the balancer finds the server of *slot* ready, in time."""
         until = time.monotonic() + UP_SECONDS
         while time.monotonic() < until:
-            if self.is_up(slot):
-                return True
+            # A balancer that is just starting again does not answer yet.
+            with contextlib.suppress(DeployFailed):
+                if self.is_up(slot):
+                    return True
             time.sleep(0.1)
         return False
 

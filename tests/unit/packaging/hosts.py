@@ -40,6 +40,8 @@ class Host:
     exposed: set[int] = field(default_factory=set)
     """The revisions that ever got requests."""
     steps_left: int | None = None
+    versions: dict[int, str] = field(default_factory=dict)
+    """By revision, where it is not the one of the same number."""
     said: list[str] = field(default_factory=list)
 
     def step(self) -> None:
@@ -79,6 +81,10 @@ class Host:
         ready = [one.port for one in self.places.values() if one.admin == "ready"]
         return self._answer(ready[0], path) if ready else Answer(503, b"")
 
+    def stop(self) -> None:
+        self.step()
+        self.places = {}
+
     def _answer(self, port: int, path: str) -> Answer:
         server = self.servers.get(port)
         if server is None:
@@ -91,7 +97,8 @@ class Host:
         answer: dict[str, Any] = dict(GOLDEN[0].prediction)
         if behaviour == WRONG:
             answer["p"] = 0.2
-        stamped = {**answer, "model": f"iris:v{server.revision}", "prediction_id": "1"}
+        version = self.versions.get(server.revision, f"v{server.revision}")
+        stamped = {**answer, "model": f"iris:{version}", "prediction_id": "1"}
         return Answer(200, json.dumps([stamped]).encode())
 
     # The runtime.
