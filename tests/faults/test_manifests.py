@@ -316,6 +316,17 @@ def test_what_the_rules_know_of_the_server_is_true() -> None:
     assert gauge.name == ROWS_METRIC
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_settings_are_such_that_a_server_starts(overlay: str) -> None:
+    manifests = Manifests(kustomize.render(FOLDER / "overlays" / overlay))
+    (server,) = manifests.servers
+
+    settings = Settings.from_env(manifests.environment(server))
+
+    assert settings.releases == "pinned"
+    assert settings.drain_seconds + STOP_SECONDS < 60
+
+
 def test_the_autoscaler_acts_before_a_worker_refuses(production: Documents) -> None:
     (asked,) = [
         metric["pods"]["target"]["averageValue"]
