@@ -193,6 +193,7 @@ class Deployer:
 
     def _roll(self, state: Deployment, revision: Revision) -> Deployment:
         """Converge on *revision*, or else on what was current."""
+        count = (self._place.read() or state).count
         state = state.with_revision(revision)
         state = state.model_copy(update={"target": revision.number})
         self._place.write(state)
@@ -202,18 +203,19 @@ class Deployer:
             except (EkibenError, KeyboardInterrupt) as error:
                 reason = str(error) or "interrupted"
                 self._tell(f"{reason}; undoing")
-                raise DeployFailed(f"{reason}; {self._undo(rollout)}") from None
+                raise DeployFailed(f"{reason}; {self._undo(rollout, count)}") from None
             answering = revision.model_copy(update={"models": models})
             return self._finish(rollout.state, answering)
 
-    def _undo(self, rollout: Rollout) -> str:
-        """Go back to what was current; return what became of it."""
+    def _undo(self, rollout: Rollout, count: int) -> str:
+        """Go back to *count* replicas of what was current; return what became of it."""
         state = rollout.state
         if state.current is None:
             self._remove(state)
             return "nothing is deployed"
         current = state.revision(state.current)
         try:
+            rollout.resize(count)
             rollout.converge(current)
         except EkibenError as error:
             return (

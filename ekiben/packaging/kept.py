@@ -19,7 +19,7 @@ from ekiben.packaging import keeper
 
 EXTRA_SECONDS = 10.0
 """After the time that the program has to end; then all that is left is killed."""
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,27 @@ class Kept:
             "stop_seconds": program.stop_seconds,
         }
         (self.directory / "program.json").write_text(json.dumps(facts))
-        command = [sys.executable, "-P", keeper.__file__, str(self.directory)]
-        with (self.directory / "log").open("ab") as log:
-            done = subprocess.run(
-                command,
-                cwd="/",
-                env=dict(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                timeout=START_SECONDS,
-                check=False,
-            )
-        if done.returncode != 0:
+        if self.keeper_pid is None:
+            (self.directory / "ends").unlink(missing_ok=True)
+        if self._start_keeper(environ) != 0:
             raise DeployFailed(f"no keeper could be started: {self.last_words}")
+
+    def _start_keeper(self, environ: Mapping[str, str]) -> int | None:
+        """Return the exit code of what leaves a keeper running, None: it hangs."""
+        with (self.directory / "log").open("ab") as log:
+            try:
+                return subprocess.run(
+                    [sys.executable, "-P", keeper.__file__, str(self.directory)],
+                    cwd="/",
+                    env=dict(environ),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    timeout=START_SECONDS,
+                    check=False,
+                ).returncode
+            except subprocess.TimeoutExpired:
+                return None
 
     @property
     def keeper_pid(self) -> int | None:
@@ -88,7 +95,7 @@ class Kept:
 
     @property
     def ends(self) -> int:
-        """How often it ended by itself."""
+        """How often it ended by itself since its keeper began."""
         try:
             return len((self.directory / "ends").read_text().splitlines())
         except FileNotFoundError:

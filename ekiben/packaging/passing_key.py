@@ -1,13 +1,14 @@
 """A key for the length of one roll-out, with which golden predictions are asked for."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ekiben.access.database import KeyDatabase
 from ekiben.access.keys import Key, mint
 from ekiben.access.pepper import pepper_of
+from ekiben.errors import LedgerUnavailable
 from ekiben.settings import Settings
 
 NAME = "ekiben deploy"
@@ -29,9 +30,9 @@ class PassingKey:
         try:
             yield self
         finally:
-            if self.identity is not None:
-                with KeyDatabase.opened(self.settings.ledger_url) as database:
-                    database.revoke(self.identity, datetime.now(UTC))
+            # Where the database is away by now, its life ends without us.
+            with suppress(LedgerUnavailable):
+                self._revoke()
 
     def headers(self) -> Mapping[str, str]:
         """Return what a request with the key has.
@@ -42,6 +43,11 @@ class PassingKey:
         if self.identity is None:
             self._make()
         return {"Authorization": f"Bearer {self.secret}"}
+
+    def _revoke(self) -> None:
+        if self.identity is not None:
+            with KeyDatabase.opened(self.settings.ledger_url) as database:
+                database.revoke(self.identity, datetime.now(UTC))
 
     def _make(self) -> None:
         pepper, now = pepper_of(self.settings), datetime.now(UTC)

@@ -74,6 +74,10 @@ class Rollout:
             self._retire(self._live()[0])
         return self._check_public(revision)
 
+    def resize(self, count: int) -> None:
+        """Let *count* replicas be what is wanted from now on."""
+        self._write(self.state.model_copy(update={"count": count}))
+
     def end(self) -> None:
         """End every replica, all at once."""
         for replica in self.state.replicas:

@@ -38,14 +38,17 @@ class SteadyTraffic(Traffic):
         await asyncio.gather(*tasks)
         for _, connection in self._idle:
             connection.writer.close()
+        await asyncio.sleep(0.1)  # a connection is closed in the loop's next turns
 
     async def _send(self, request: bytes) -> None:
-        at = time.monotonic()
+        at, connection = time.monotonic(), None
         try:
             connection = await self._connection()
             reply = await asyncio.wait_for(connection.ask(request), 30)
         except (OSError, EOFError, TimeoutError) as error:
             self.outcomes.append(Outcome(at, 0, {"code": type(error).__name__}))
+            if connection is not None:
+                connection.writer.close()
             return
         self.outcomes.append(Outcome(at, reply.status, reply.body))
         self._keep(connection, reply)

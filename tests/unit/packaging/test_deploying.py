@@ -116,6 +116,17 @@ def test_what_is_not_fit_is_undone_and_forgotten(site: Site, behaviour: str) -> 
     assert not site.place.revision(2).exists()
 
 
+def test_with_what_is_undone_the_number_of_replicas_is_too(site: Site) -> None:
+    before = site.deploy(1)
+    site.host.behaviour[2] = WRONG
+
+    with pytest.raises(DeployFailed):
+        site.deployer.deploy(Wish(site.bento(2), "process", "127.0.0.1", 20000, 4))
+
+    assert site.state().count == 2
+    assert site.state().replicas == before.replicas
+
+
 def test_a_first_deploy_that_is_not_fit_leaves_nothing(site: Site) -> None:
     site.host.behaviour[1] = WRONG
 

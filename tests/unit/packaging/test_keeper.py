@@ -101,8 +101,10 @@ def test_a_keeper_that_is_killed_leaves_its_program_to_the_next(kept: Kept) -> N
     os.kill(keeper, signal.SIGKILL)
     until(lambda: kept.keeper_pid is None)
     assert kept.pid == first
+    (kept.directory / "ends").write_text("-9\n")
     assert start(kept, SLEEP) == first
     assert kept.keeper_pid not in (None, keeper)
+    assert kept.ends == 0, "what ended under another keeper is history"
     os.kill(first, signal.SIGKILL)
 
     until(lambda: kept.pid not in (None, first))
