@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+SCAN := var/scan
 HOST ?= 127.0.0.1
 PORT ?= 3000
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
@@ -10,7 +11,7 @@ export BENTOML_HOME ?= $(CURDIR)/var/bentoml
 export BENTOML_DO_NOT_TRACK ?= True
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test lint check faults e2e criteria soak train build load bench clean lock help
+.PHONY: serve test lint check faults e2e criteria soak train build load bench scan push kubeconfig clean lock help
 
 help:  ## What there is to make
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -67,10 +68,25 @@ bench: $(VENV)/dev  ## Race against the baselines; table, JSON in var/bench.json
 	mkdir -p var
 	$(BIN)/python -m benchmarks
 
+$(SCAN)/installed: requirements-scan.lock
+	$(if $(shell command -v $(PYTHON)),$(PYTHON),python3) -m venv $(SCAN)
+	$(SCAN)/bin/pip install --quiet --require-hashes --requirement requirements-scan.lock
+	touch $@
+
+scan: $(SCAN)/installed  ## Ask the Python index for known vulnerabilities of what a server needs
+	$(SCAN)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-serving.lock
+
+push:  ## Push IMAGE=REGISTRY/NAME:TAG; NAME@DIGEST, as `ekiben deploy --kubernetes` takes it, into var/image
+	deploy/ci/push.sh $(IMAGE) var/image
+
+kubeconfig:  ## Write KUBECONFIG_CONTENT, as a CI keeps it, into var/kubeconfig
+	@mkdir -p var && umask 077 && printf '%s\n' "$${KUBECONFIG_CONTENT:?is not set}" > var/kubeconfig
+
 lock:  ## Make the lock files anew (needs uv)
 	uv pip compile pyproject.toml --all-extras $(LOCK) --output-file requirements.lock
 	uv pip compile pyproject.toml $(LOCK) --constraint requirements.lock --output-file requirements-serving.lock
 	uv pip compile --group image $(LOCK) --constraint requirements.lock --output-file requirements-image.lock
+	uv pip compile --group scan $(LOCK) --output-file requirements-scan.lock
 	uv pip compile --group build $(LOCK) --constraint requirements.lock --output-file requirements-build.lock
 	uv pip compile pyproject.toml --all-extras --group build --group dev $(LOCK) --constraint requirements.lock --output-file requirements-dev.lock
 

@@ -418,5 +418,29 @@ class KeysUnread(EkibenError):
         super().__init__("the API keys are not read yet")
 
 
+class ManifestsRefused(EkibenError):
+    """Kubernetes manifests break rules that keep requests and clusters safe."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(f"the manifests are refused: {'; '.join(reasons)}")
+        self.reasons = tuple(reasons)
+
+
+class ClusterRefused(EkibenError):
+    """There is no kubectl, no cluster that answers, or it did not do as it was asked."""
+
+
+class RemoteStoreFailed(EkibenError):
+    """A model store elsewhere cannot be read or written, or is not what it should be."""
+
+
+class ArtefactDiffers(EkibenError):
+    """Two stores have different artefacts under one tag; neither is overwritten."""
+
+    def __init__(self, tag: str, where: str, there: str, here: str) -> None:
+        super().__init__(f"{where} has another artefact as {tag}: {there}, not {here}")
+        self.tag = tag
+
+
 def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -167,6 +167,7 @@ SECTIONS: dict[str, tuple[Criterion, ...]] = {
         c(83, "", "A wheel that is another one or missing fails the build; no network is needed"),
         c(84, "", "The image: not root, read-only, no tools, no secrets, a list of components"),
         c(85, "★", "Confined to the utmost, it answers as the contract says"),
+        c(86, "F", "Manifests that would lose requests or do harm are refused"),
         c(87, "", "Code, models and ledger go back together"),
         c(88, "", "What others' servers were broken by breaks nothing here"),
     ),

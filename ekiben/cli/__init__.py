@@ -12,7 +12,7 @@ from ekiben.errors import EkibenError
 
 COMMANDS = {
     "train": "ekiben.cli.train:train",
-    "models": "ekiben.cli.models:models",
+    "models": "ekiben.cli.models_app:app",
     "show": "ekiben.cli.models:show",
     "compare": "ekiben.cli.compare:compare_command",
     "promote": "ekiben.cli.promote:promote",

@@ -12,6 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from ekiben.cli.containerize import SERVER
+from ekiben.cli.kubernetes import (
+    Cluster,
+    Context,
+    Kubernetes,
+    Overlay,
+    Render,
+    deploy_to_kubernetes,
+    roll_back_on_kubernetes,
+)
 from ekiben.cli.setting import AsJson, actor_of
 from ekiben.errors import DeployRefused, NoContainerEngine
 from ekiben.packaging.agreement import Word, tell_ledger
@@ -72,7 +81,10 @@ RuntimeOption = Annotated[
 ]
 ImageName = Annotated[
     str | None,
-    typer.Option(help="The Bento's image. Empty: what `ekiben containerize` calls it."),
+    typer.Option(
+        help="The Bento's image. Empty: what `ekiben containerize` calls it. "
+        "With --kubernetes NAME@sha256:DIGEST, as `make push` tells it."
+    ),
 ]
 WaitSeconds = Annotated[
     float,
@@ -98,6 +110,10 @@ def deploy(
     runtime: RuntimeOption = None,
     image: ImageName = None,
     wait: WaitSeconds = 120.0,
+    kubernetes: Kubernetes = False,
+    overlay: Overlay = "staging",
+    context: Context = None,
+    render: Render = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a Bento behind a balancer, or replace what runs there, one replica at a time.
@@ -107,24 +123,50 @@ def deploy(
     """
     if ((rollback or resume) and bento) or (rollback and resume):
         raise typer.BadParameter("one of BENTO, --rollback and --resume")
+    if ((render or context) and not kubernetes) or (resume and kubernetes):
+        raise typer.BadParameter("--render and --context go with --kubernetes only")
     settings = Settings.from_env()
+    if kubernetes:
+        cluster = Cluster(overlay, context)
+        if rollback:
+            roll_back_on_kubernetes(cluster, settings, as_json=as_json)
+        else:
+            found = find_bento(settings.home, SERVER, bento).path
+            deploy_to_kubernetes(found, image, cluster, render=render, as_json=as_json)
+        return
     deployer = _deployer(settings, name, wait)
     if rollback:
-        state, left = deployer.roll_back()
-        restored = state.revision(state.current or 0)
-        words = tell_ledger(left, restored, settings, actor_of(settings))
-        _tell_words(words)
+        state = _roll_back(deployer, settings)
     elif resume:
         state = deployer.resume()
     else:
-        found = find_bento(settings.home, SERVER, bento)
-        digest = _image(settings, found.tag, runtime, image)
-        way: RuntimeName = "container" if digest else "process"
-        name_of_image = (image or found.tag) if digest else None
         state = deployer.deploy(
-            Wish(found, way, host, port, replicas, name_of_image, digest)
+            _wish(settings, bento, runtime, image, host, port, replicas)
         )
     _tell(settings, state, as_json=as_json)
+
+
+def _roll_back(deployer: Deployer, settings: Settings) -> Deployment:
+    state, left = deployer.roll_back()
+    restored = state.revision(state.current or 0)
+    _tell_words(tell_ledger(left, restored, settings, actor_of(settings)))
+    return state
+
+
+def _wish(
+    settings: Settings,
+    bento: str | None,
+    runtime: Runtime | None,
+    image: str | None,
+    host: str,
+    port: int,
+    replicas: int | None,
+) -> Wish:
+    found = find_bento(settings.home, SERVER, bento)
+    digest = _image(settings, found.tag, runtime, image)
+    way: RuntimeName = "container" if digest else "process"
+    name_of_image = (image or found.tag) if digest else None
+    return Wish(found, way, host, port, replicas, name_of_image, digest)
 
 
 def undeploy(name: Name = "ekiben", as_json: AsJson = False) -> None:

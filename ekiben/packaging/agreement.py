@@ -32,19 +32,28 @@ def tell_ledger(
     """
     if restored.settings.get("EKIBEN_RELEASES") == "follow":
         return []
+    reason = f"deploy rolled back from {left.bento} to {restored.bento}"
+    return tell_of(left.models, restored.models, settings, actor, reason)
+
+
+def tell_of(
+    left: Mapping[str, str],
+    restored: Mapping[str, str],
+    settings: Settings,
+    actor: str,
+    reason: str,
+) -> list[Word]:
+    """Do the same for what answered as *left* and now answers as *restored*, use case to tag."""
     changed = {
-        name: tag
-        for name, tag in restored.models.items()
-        if left.models.get(name) not in (None, tag)
+        name: tag for name, tag in restored.items() if left.get(name) not in (None, tag)
     }
     if not changed:
         return []
-    reason = f"deploy rolled back from {left.bento} to {restored.bento}"
     try:
         with LedgerDatabase.opened(settings.ledger_url) as database:
             store = Store.at(settings.home)
             return [
-                _tell(name, left.models[name], tag, store, database, actor, reason)
+                _tell(name, left[name], tag, store, database, actor, reason)
                 for name, tag in changed.items()
             ]
     except EkibenError as error:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,8 +16,23 @@ NO_FOLLOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """Neither a symlink nor a pipe without a writer may lead or hold the reader."""
 
 
+PLAIN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._+-]{1,255}")
+"""A file or directory of a version: nothing that leads elsewhere on any file system."""
+
+
 class Mismatch(Exception):
     """What lies on the disk is not what was sealed; names the file."""
+
+
+def check_path(name: str) -> str:
+    """Return *name*, known to stay inside the directory it is joined to.
+
+    Raises:
+        Mismatch: it is no relative path of plain names, separated by `/`.
+    """
+    if not all(PLAIN.fullmatch(part) for part in name.split("/")):
+        raise Mismatch(f"{name!r} is not a path inside a version")
+    return name
 
 
 def digest(content: bytes) -> FileDigest:

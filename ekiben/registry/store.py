@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ekiben.errors import (
+    ArtefactDiffers,
     ArtefactRefused,
     EkibenError,
     StoreUnavailable,
@@ -20,6 +21,7 @@ from ekiben.errors import (
 from ekiben.registry.estimator import load_estimator
 from ekiben.registry.files import (
     Mismatch,
+    check_path,
     digest_tree,
     locked,
     replace_file,
@@ -112,6 +114,34 @@ class Store:
             raise StoreUnavailable(f"{tag} not registered: {error}") from error
         return manifest
 
+    def adopt(self, manifest: Manifest, fetch: Callable[[str], bytes]) -> bool:
+        """Take up a version that another store registered; False if it is here already.
+
+        *fetch* returns the bytes of one of its files. All of them are checked against
+        the manifest before any reader sees the version.
+
+        Raises:
+            ArtefactDiffers: another artefact has that tag here.
+            ArtefactRefused: a file, here or as fetched, is not what was registered.
+            StoreUnavailable: it could not be written; nothing is visible.
+        """
+        tag = manifest.card.tag
+        if os.path.lexists(self._directory(tag)):
+            self._check_same(manifest)
+            return False
+        try:
+            with workspace(self.staging) as scratch:
+                _lay_out(scratch.joinpath(*split_tag(tag)), manifest, fetch)
+                self._publish(scratch, tag)
+        except Mismatch as error:
+            raise ArtefactRefused(tag, str(error)) from None
+        except VersionExists:  # another process took it up meanwhile
+            self._check_same(manifest)
+            return False
+        except OSError as error:
+            raise StoreUnavailable(f"{tag} not taken up: {error}") from error
+        return True
+
     def tags(self, use_case: str | None = None) -> list[str]:
         """Return the tags of one use case or all, by use case, newest last.
 
@@ -199,6 +229,13 @@ class Store:
                 ) from error
             yield
 
+    def _check_same(self, manifest: Manifest) -> None:
+        here = self.verify(manifest.card.tag)
+        if here.digest != manifest.digest:
+            raise ArtefactDiffers(
+                here.card.tag, "this store", here.digest, manifest.digest
+            )
+
     def _directory(self, tag: str) -> Path:
         return self.models.joinpath(*split_tag(tag))
 
@@ -262,6 +299,21 @@ def _prepare(
     (directory / MANIFEST).write_bytes(render(manifest))
     sync_tree(directory)
     return manifest
+
+
+def _lay_out(
+    directory: Path, manifest: Manifest, fetch: Callable[[str], bytes]
+) -> None:
+    """Write the files of *manifest* into *directory*, then read all of them back."""
+    directory.mkdir(parents=True)
+    for name in manifest.files:
+        path = directory / check_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.write(fetch(name))
+    (directory / MANIFEST).write_bytes(render(manifest))
+    read_version(directory)
+    sync_tree(directory)
 
 
 def _save(models: Path, card: ModelCard, estimator: Any) -> None:

@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from tests.e2e.forward import pour
 from tests.postgres import postgres, programs_or_skip
 
 
@@ -49,10 +48,18 @@ async def _forward(
 ) -> None:
     back, there = await asyncio.open_connection("127.0.0.1", port)
     try:
-        await asyncio.gather(pour(reader, there), pour(back, writer))
+        await asyncio.gather(_pour(reader, there), _pour(back, writer))
     finally:
         there.close()
         writer.close()
+
+
+async def _pour(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while content := await source.read(65536):
+            target.write(content)
+            await target.drain()
+        target.write_eof()
 
 
 async def _end_all() -> None:
