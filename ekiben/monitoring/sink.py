@@ -13,7 +13,12 @@ import sqlalchemy as sa
 
 from ekiben.errors import LedgerUnavailable, LogUnavailable
 from ekiben.monitoring.entries import Line
-from ekiben.monitoring.store import PREDICTIONS, PredictionStore, unavailable
+from ekiben.monitoring.store import (
+    PREDICTIONS,
+    PredictionStore,
+    make_private,
+    unavailable,
+)
 from ekiben.registry.engines import available
 
 STATEMENT_ROWS = (100, 10, 1)
@@ -165,8 +170,7 @@ def _sweep(file: Path) -> None:
                 return
             for ending in ("-wal", "-shm"):
                 file.with_name(file.name + ending).unlink(missing_ok=True)
-            with _opened(file):
-                pass
+            make_private(file)
     except OSError as error:
         raise LogUnavailable(str(error.strerror)) from error
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 from uuid import UUID
 
@@ -63,7 +65,8 @@ class PredictionStore:
             # A connection per operation: who keeps one open stays with a file that was
             # moved away or deleted, and loses what it writes.
             engine = make_engine(url, wait, poolclass=sa.NullPool)
-            _make_private(engine.url)
+            if engine.dialect.name == "sqlite":
+                make_private(Path(engine.url.database or ""))
             try:
                 MIGRATIONS.apply(engine, wait)
             except BaseException:
@@ -243,12 +246,26 @@ def unavailable() -> Iterator[None]:
         raise LogUnavailable(error.reason) from error
 
 
-def _make_private(url: sa.URL) -> None:
-    """Make a SQLite file that is not there yet one that only its owner can read."""
-    if url.get_backend_name() != "sqlite" or not url.database:
+def make_private(file: Path) -> None:
+    """Make an empty *file* that only its owner can read, unless one is there.
+
+    A file that is there is not even opened: whoever closes a descriptor of it takes away
+    all locks that SQLite holds on it in this process, and another one then removes the
+    write-ahead log under our connections.
+
+    Raises:
+        LogUnavailable: the directory cannot be written.
+    """
+    if file.exists():
         return
     try:
-        os.close(os.open(url.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        try:
+            os.close(descriptor)
+            with suppress(FileExistsError):
+                os.link(name, file)
+        finally:
+            os.unlink(name)
     except OSError as error:
         raise LogUnavailable(str(error.strerror)) from error
 

@@ -109,7 +109,7 @@ class Worker:
         self.predictions = PredictionLog.start(
             self.settings,
             {one.name: one.row for one in self.use_cases},
-            LogMetrics(),
+            LogMetrics(one.name for one in self.use_cases),
             run_directory(self.settings.run_dir) / LOG_DIRECTORY,
         )
 

@@ -1,5 +1,7 @@
 """The prediction log in SQLite and in PostgreSQL: what is written is read back."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +78,22 @@ def test_the_log_opens_beside_a_ledger_and_again(url: str) -> None:
     for _ in range(2):
         with PredictionStore.opened(url):
             pass
+
+
+def test_opening_the_log_again_leaves_connections_of_this_process_their_locks(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "predictions.db"
+    url = f"sqlite:///{file}"
+    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT id FROM prediction').fetchall()"
+    with PredictionStore.opened(url) as log, log.connect() as held:
+        held.exec_driver_sql("SELECT 1 FROM prediction")
+        held.rollback()
+        with PredictionStore.opened(url):
+            pass
+        # The last one to leave takes the write-ahead log away, and this one is not the last.
+        subprocess.run([sys.executable, "-c", look, str(file)], check=True)
+        assert file.with_name("predictions.db-wal").exists()
 
 
 def test_a_log_lies_in_a_file_of_its_own(tmp_path: Path) -> None:
