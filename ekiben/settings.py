@@ -360,6 +360,11 @@ class Settings(BaseModel):
         return self.database_url or f"sqlite:///{file}"
 
     @property
+    def measures_drift(self) -> bool:
+        """Whether there is something to measure it on, and somebody wants to know."""
+        return self.drift_seconds > 0 and self.log != "off"
+
+    @property
     def log_url(self) -> str:
         """Where the prediction log is: the ledger's PostgreSQL, or a file beside its file.
 

@@ -9,12 +9,10 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from ekiben.monitoring.records import HASHED
 from ekiben.schemas.base import Row, personal_fields
 
 PersonalPolicy = Literal["keep", "hash", "drop"]
-
-HASHED = "hmac-sha256:"
-"""What the value of a personal field begins with where only its hash is kept."""
 
 
 class Entry(NamedTuple):

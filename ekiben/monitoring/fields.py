@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ekiben.monitoring.records import is_hash
 from ekiben.schemas.base import Row
 
 Kind = Literal["number", "whole", "category", "text", "other"]
@@ -25,8 +26,6 @@ KINDS: Mapping[str, Kind] = {
 """JSON schema's name of a type to what a field is here."""
 WORD = re.compile(r"[^\W\d_]+")
 """A run of letters of any script; numbers are new in every second message."""
-HASHED = re.compile(r"hmac-sha256:[0-9a-f]{64}")
-"""What the log keeps of a value that is personal, where it keeps its hash."""
 WITHHELD = object()
 
 VALUE, MISSING, LENGTH = "value", "missing", "length"
@@ -101,7 +100,7 @@ def column_of(field: Field, rows: Iterable[Mapping[str, Any]]) -> Column:
 def _is_kept(kind: Kind, value: Any) -> bool:
     """Whether a logged value is the client's own, and not what stands in its place."""
     if isinstance(value, str):
-        return kind in ("text", "category", "other") and not HASHED.fullmatch(value)
+        return kind in ("text", "category", "other") and not is_hash(value)
     if kind in ("number", "whole"):
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return kind != "text"

@@ -16,13 +16,12 @@ from ekiben.monitoring.feedback_store import (
     Labelled,
     Window,
 )
+from ekiben.monitoring.records import is_hash
 from ekiben.schemas.live import Cohort, LabelDelay, LiveQuality, LiveVersion
 from ekiben.schemas.model_card import Evaluation
 from ekiben.use_cases.use_case import Fields, Floats, UseCase
 
 SEED = 0
-HASHED = "hmac-sha256:"
-"""What a value begins with of which the log keeps only a hash."""
 MOST_DELAYS = 10_000
 """Labels by which the delay is measured."""
 NEEDS_PROBABILITIES = frozenset({"roc_auc", "average_precision", "log_loss", "brier"})
@@ -211,7 +210,7 @@ def _slices(
 ) -> Mapping[str, "pd.Series[Any]"]:
     """Name each row's groups; a slice by a field that the log does not keep is left out."""
     frame = pd.DataFrame.from_records(list(rows))
-    hashed = [name for name in frame if str(frame[name].iloc[0]).startswith(HASHED)]
+    hashed = [name for name in frame if is_hash(frame[name].iloc[0])]
     frame = frame.drop(columns=hashed)
     found = {}
     for name, of in use_case.slices.items():

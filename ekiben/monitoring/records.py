@@ -1,8 +1,13 @@
 """What is kept of a prediction, and of what turned out to be true."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+HASHED = "hmac-sha256:"
+"""What the value of a personal field begins with where only its hash is kept."""
+_HASH = re.compile(HASHED + "[0-9a-f]{64}")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -43,6 +48,11 @@ class Observed:
     observed_at: datetime
     received_at: datetime
     caller: str
+
+
+def is_hash(value: object) -> bool:
+    """Whether *value* stands in the log for a personal one of which only the hash is kept."""
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 
 def microseconds(moment: datetime) -> int:

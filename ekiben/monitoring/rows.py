@@ -1,14 +1,13 @@
 """Logged rows as a version takes them, unless the log does not hold them whole."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from ekiben.monitoring.records import Logged
+from ekiben.monitoring.records import Logged, is_hash
 from ekiben.schemas.base import Row
 from ekiben.use_cases.use_case import UseCase
 
@@ -24,9 +23,6 @@ Cause = Literal[
     "model raised",
     "answer",
 ]
-
-HASH = re.compile("hmac-sha256:[0-9a-f]{64}")
-"""What stands in the log for a personal field of which only the hash is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +56,5 @@ def not_kept(use_case: UseCase, row: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name in use_case.row.model_fields
-        if name not in row or _is_hash(row[name])
+        if name not in row or is_hash(row[name])
     ]
-
-
-def _is_hash(value: Any) -> bool:
-    return isinstance(value, str) and HASH.fullmatch(value) is not None

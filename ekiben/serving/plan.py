@@ -131,7 +131,7 @@ class Plan:
         watch = Watch(roster, self.releases, Allowed.by(self.settings))
         live = Live(self.settings, self.use_cases, LateStore(self.settings.log_url))
         drift = DriftGauges(self.settings, Store.of_bentoml, roster.answering)
-        drift_jobs = [drift.job] if self.settings.drift_seconds else []
+        drift_jobs = [drift.job] if self.settings.measures_drift else []
         return Worker(
             self.use_cases,
             roster,

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import pytest
 
-from ekiben.monitoring.entries import HASHED, Encoder, Entry, PersonalPolicy
+from ekiben.monitoring.entries import Encoder, Entry, PersonalPolicy
+from ekiben.monitoring.records import HASHED
 from ekiben.schemas.base import Personal, Row, personal_fields
 from ekiben.schemas.spam import Message
 from ekiben.schemas.topics import Project

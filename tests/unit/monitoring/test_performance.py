@@ -12,7 +12,6 @@ from uuid_utils import uuid7
 from ekiben.evaluation import evaluate
 from ekiben.monitoring.feedback_store import FeedbackStore, Labelled
 from ekiben.monitoring.performance import (
-    HASHED,
     Bounds,
     Matured,
     delay_of,
@@ -22,7 +21,7 @@ from ekiben.monitoring.performance import (
     read_matured,
     stated_by,
 )
-from ekiben.monitoring.records import Logged, Observed
+from ekiben.monitoring.records import HASHED, Logged, Observed
 from ekiben.use_cases.catalog import get_use_case
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
