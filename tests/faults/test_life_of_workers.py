@@ -122,7 +122,7 @@ def test_c65_c75_a_killed_worker_is_replaced_and_only_its_own_requests_fail(
     assert set(probe.answers) <= {"ready", "silent"}
     assert after - before >= 0.8 * len(traffic.since(traffic.outcomes[0].at + 1))
     assert starts == 3
-    assert "a worker died (exit code -9)" in said
+    assert "a worker died" in said
     print(f"replaced after {seconds:.1f} s, asked again {len(again)}")  # noqa: T201
 
 
