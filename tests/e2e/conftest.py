@@ -129,7 +129,7 @@ def box(
 @pytest.fixture(scope="session")
 def either_server(box: Box) -> Server:
     """The container, in place of the server that the contract tests start elsewhere."""
-    headers = {"Authorization": f"Bearer {box.new_key('predict', 'read')}"}
+    headers = {"Authorization": f"Bearer {box.new_key('predict', 'feedback', 'read')}"}
     server = Server(box.url, box.forwarder, box.output, headers)
     with server.client() as asking:
         for _ in range(100):
