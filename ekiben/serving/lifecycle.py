@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from ekiben.serving import metrics
+from ekiben.serving.metric_files import reserve_grown_files
 from ekiben.serving.run_files import (
     READY,
     SERVER_VARIABLE,
@@ -212,6 +213,7 @@ class LifeCycle:
         self._worker.publish()
         try:
             files.beat(os.getpid(), self._state(ready))
+            reserve_grown_files(files.metrics, os.getpid())
         except OSError as error:
             log.error("run files unwritable", extra={"reason": error.strerror})
 

@@ -5,6 +5,10 @@ Those by version are in `version_counts.py`.
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from ekiben.serving.metric_files import reserve_new_files
+
+reserve_new_files()
+
 LATENCY = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,

@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 from prometheus_client.mmap_dict import MmapedDict
 
+from ekiben.serving.metric_files import fill
+
 BYTES = {"histogram": 32 * 1024, "counter": 4 * 1024, "gauge_livesum": 4 * 1024}
 """The types of a version's numbers, and how large their files are made; they can grow."""
 REST_SECONDS = 5.0
@@ -39,7 +41,7 @@ class Sheet:
         """
         paths = {kind: directory / f"{kind}_{name}.db" for kind in BYTES}
         for kind, size in BYTES.items():
-            _reserve(paths[kind], size)
+            fill(paths[kind], size)
         self._files = {
             kind: MmapedDict(str(path))  # type: ignore[no-untyped-call]
             for kind, path in paths.items()
@@ -125,15 +127,6 @@ class Sheets:
         sheet = Sheet(directory, name)
         self._made += 1
         return sheet
-
-
-def _reserve(path: Path, size: int) -> None:
-    """Make a file with all its blocks: without them a full disk kills who writes to it."""
-    with path.open("ab") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
 
 
 def forget_gauges(directory: Path, pid: int) -> None:

@@ -234,7 +234,7 @@ def test_without_room_a_version_goes_uncounted_and_answers(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(sheet, "_reserve", full)
+        patched.setattr(sheet, "fill", full)
         versions.of("iris:1").rows += 1
         versions.keep({"iris:1"}, "iris:1")
         versions.publish()
