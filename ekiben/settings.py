@@ -98,6 +98,13 @@ class Settings(BaseModel):
         description="Rows that a caller may have predicted per day, UTC. "
         "A key's own number goes first. Empty: no limit.",
     )
+    probability_decimals: int | None = Field(
+        default=None,
+        ge=1,
+        le=12,
+        description="Decimals that probabilities are rounded to in answers and in the "
+        "prediction log, so that answers tell less of the model. Empty: not rounded.",
+    )
     jwt_jwks: str | None = Field(
         default=None,
         description="The token issuer's public keys: a file or an https address with a "

@@ -155,4 +155,4 @@ def _opening(settings: Settings) -> Open:
     with LedgerDatabase.opened(settings.ledger_url) as database:
         events = database.ledger().events
     digests = {one.to_tag: one.digest for one in events if one.action != "reject"}
-    return opening(Store.at(settings.home), digests)
+    return opening(Store.at(settings.home), digests, settings.probability_decimals)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, TypeVar
@@ -18,6 +18,7 @@ from ekiben.registry.libraries import PLATFORM
 from ekiben.registry.store import Store
 from ekiben.schemas.base import Row
 from ekiben.use_cases.catalog import get_use_case
+from ekiben.use_cases.rounding import rounded
 from ekiben.use_cases.use_case import Fields
 
 CHUNK = 500
@@ -36,6 +37,8 @@ class Opened:
 
     predictor: Predictor
     changes: tuple[Change, ...]
+    decimals: int | None = None
+    """What servers round probabilities to, None: they do not."""
 
 
 Open = Callable[[str], Opened | Obstacle]
@@ -97,15 +100,19 @@ class Tally:
                 self.examples.append(one)
 
 
-def opening(store: Store, digests: Mapping[str, str]) -> Open:
+def opening(
+    store: Store, digests: Mapping[str, str], decimals: int | None = None
+) -> Open:
     """Return what opens versions of *store*, and keeps the last ones.
 
-    *digests* are the artefacts' by tag, as the releases recorded them.
+    *digests* are the artefacts' by tag, as the releases recorded them; *decimals* what
+    servers round probabilities to.
     """
 
     @lru_cache(VERSIONS)
     def opened(tag: str) -> Opened | Obstacle:
-        return open_version(store, tag, digests.get(tag))
+        found = open_version(store, tag, digests.get(tag))
+        return replace(found, decimals=decimals) if isinstance(found, Opened) else found
 
     return opened
 
@@ -185,6 +192,9 @@ def _replay(records: Sequence[Logged], version: Opened | Obstacle) -> Iterator[R
 
 def _judge(record: Logged, answer: Fields, version: Opened) -> Replay:
     found = tuple(differences(record.answer, answer))
+    if found and version.decimals is not None:
+        answer = rounded(answer, version.decimals)
+        found = tuple(differences(record.answer, answer))
     if not found:
         return Replay(record, "identical", exact=record.answer == answer)
     values = ", ".join(str(one) for one in found)

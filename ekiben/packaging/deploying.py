@@ -260,10 +260,12 @@ class Deployer:
 
     def _check(self, key: PassingKey, revision: Revision) -> GoldenCheck:
         asks_for_keys = revision.settings.get("EKIBEN_AUTH") == "required"
+        decimals = revision.settings.get("EKIBEN_PROBABILITY_DECIMALS")
         return GoldenCheck(
             Store.at(self._place.revision(revision.number)),
             revision.models,
             headers=key.headers() if asks_for_keys else {},
+            decimals=int(decimals) if decimals else None,
         )
 
 

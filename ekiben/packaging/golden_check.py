@@ -11,6 +11,7 @@ from ekiben.packaging.balancer import Answer
 from ekiben.predictor import same
 from ekiben.registry.store import Store
 from ekiben.schemas.model_card import Golden
+from ekiben.use_cases.rounding import rounded
 
 STAMPED = ("prediction_id", "model")
 """What a server adds to a prediction."""
@@ -33,6 +34,8 @@ class GoldenCheck:
     store: Store
     expected: Mapping[str, str]
     headers: Mapping[str, str] = field(default_factory=dict)
+    decimals: int | None = None
+    """What the replicas round probabilities to, None: they do not."""
     patience: float = 10.0
     """Seconds in which a refusal may pass."""
 
@@ -87,7 +90,7 @@ class GoldenCheck:
             raise ReplicaFailed(f"{tag} answered {len(found)} of {len(golden)} rows")
         for number, (one, answer) in enumerate(zip(golden, found, strict=True)):
             told = {key: answer[key] for key in answer if key not in STAMPED}
-            if not same(one.prediction, told):
+            if not same(rounded(one.prediction, self.decimals), told):
                 raise ReplicaFailed(f"{tag} answers golden row {number} wrong")
 
 

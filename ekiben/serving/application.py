@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ekiben import __version__
 from ekiben.monitoring.opening import LateStore
+from ekiben.serving import metrics
 from ekiben.serving.docs_pages import docs_routes
 from ekiben.serving.edge import App, Receive, Scope, Send
 from ekiben.serving.entrance import make_access_checks
@@ -60,6 +61,9 @@ def build_application(
     }
     behind = [path.decode() for path in BENTOML_PATHS]
     access = make_access_checks(settings, pages.routes, behind, required=auth)
+    if auth:
+        for route in routes:  # an alert sees the first refusal only if there was a 0
+            metrics.quota_refusals.labels(route.use_case.name)
     life.admits = lambda: access.ready
     return Guard(with_fresh_counts(bento, worker), pages, predict, life, access)
 

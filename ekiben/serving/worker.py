@@ -26,6 +26,7 @@ from ekiben.serving.model_threads import ModelThreads
 from ekiben.serving.roster import Roster
 from ekiben.serving.run_files import run_directory
 from ekiben.serving.watch import Watch
+from ekiben.use_cases.rounding import round_stated
 
 if TYPE_CHECKING:
     from ekiben.settings import Settings
@@ -74,6 +75,7 @@ class Worker:
         """Make the dispatchers; no model is loaded yet."""
         self._loading = threading.Lock()
         self._loaded = False
+        self._decimals = self.settings.probability_decimals
         self.threads = ModelThreads(len(self.use_cases) or 1)
         admission = Admission(self.settings.rows_in_flight)
         limits = _limits(self.settings)
@@ -159,6 +161,8 @@ class Worker:
             rows, seconds=seconds, gone=gone, caller=caller
         )
         tag = answer.tag
+        if self._decimals is not None:
+            round_stated(answer.fields, self._decimals)
         for fields in answer.fields:
             fields["prediction_id"] = str(uuid7())
             fields["model"] = tag

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ekiben.datasets import load
@@ -19,6 +20,7 @@ from ekiben.predictor import Predictor, load_predictor
 from ekiben.registry.libraries import PLATFORM
 from ekiben.registry.store import Store
 from ekiben.use_cases.iris import IRIS
+from ekiben.use_cases.rounding import rounded
 from ekiben.use_cases.spam import SPAM
 from tests.doctored import registered_again, trained
 from tests.logbook import answered, logged
@@ -83,6 +85,25 @@ def test_a_number_that_is_off_in_its_last_bits_is_identical_but_not_exact(
     shifted = replace(record, answer=shift(record.answer, 1e-12))
     found = one(store, shifted)
     assert (found.verdict, found.exact) == ("identical", False)
+
+
+def test_an_answer_that_was_rounded_is_identical_to_one_that_is(
+    store: Store, predictor: Predictor
+) -> None:
+    shares = np.array([[0.123456, 0.2, 0.676544]])
+    finer = replace(predictor, score=lambda encoded: shares.repeat(len(encoded), 0))
+    (record,) = answered(finer, IRIS.examples[:1], timedelta(hours=1))
+    coarse = replace(record, answer=rounded(record.answer, 3))
+
+    def verdict(one: Logged, decimals: int | None) -> str:
+        opened = replaying.Opened(finer, (), decimals)
+        return replay_one(one, lambda _: opened).verdict
+
+    assert verdict(coarse, 3) == verdict(record, 3) == "identical"
+    assert verdict(coarse, None) == verdict(coarse, 2) == "different"
+    given = opening(store, {}, 3)(record.tag)
+    assert isinstance(given, replaying.Opened)
+    assert given.decimals == 3
 
 
 def test_an_answer_that_differs_is_told_with_its_fields_and_values(

@@ -11,6 +11,7 @@ from ekiben.errors import ReplicaFailed
 from ekiben.packaging.balancer import Answer
 from ekiben.packaging.golden_check import GoldenCheck, why_not_ready
 from ekiben.registry.store import Store
+from ekiben.schemas.model_card import Golden
 from tests.tiny import GOLDEN, register
 
 RIGHT = {**GOLDEN[0].prediction, "model": "iris:v1", "prediction_id": "x"}
@@ -68,6 +69,24 @@ def test_anything_else_than_was_registered_is_a_fault(
 ) -> None:
     with pytest.raises(ReplicaFailed, match=reason):
         GoldenCheck(store, {"iris": "iris:v1"}).run(Replica(answer))
+
+
+def test_probabilities_are_compared_as_replicas_round_them(
+    tmp_path: Path,
+) -> None:
+    exact = {"probability": 0.123456, "threshold": 0.5}
+    register(
+        store := Store.at(tmp_path),
+        version="v1",
+        golden=[Golden(row={"length": 1.5}, prediction=exact)],
+    )
+    answer = exact | {"probability": 0.123, "model": "iris:v1", "prediction_id": "x"}
+    replica = Replica(Answer(200, json.dumps([answer]).encode()))
+
+    GoldenCheck(store, {"iris": "iris:v1"}, decimals=3).run(replica)
+    for decimals in (None, 2):
+        with pytest.raises(ReplicaFailed, match="golden row 0 wrong"):
+            GoldenCheck(store, {"iris": "iris:v1"}, decimals=decimals).run(replica)
 
 
 def test_another_version_that_answers_is_held_to_its_own_rows(store: Store) -> None:
