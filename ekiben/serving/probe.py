@@ -22,6 +22,12 @@ from ekiben.use_cases.catalog import get_use_case
 
 NICE = 10
 """The server's own work goes first."""
+NO_MEMORY = "it needs more memory than it may have"
+SIGNS_OF_NO_MEMORY = (
+    "MemoryError",
+    "Cannot allocate memory",
+    "failed to map segment from shared object",
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,11 @@ def _verdict(code: int, said: bytes) -> str | None:
     return f"loading it ended with exit code {code}"
 
 
+def short_of_memory(reason: str) -> bool:
+    """Whether *reason* is what Python or the dynamic linker says where memory ran out."""
+    return any(sign in reason for sign in SIGNS_OF_NO_MEMORY)
+
+
 def main(order: str) -> int:
     """Do what *order* says, under its limits; say on standard output why not."""
     told = json.loads(order)
@@ -97,9 +108,9 @@ def main(order: str) -> int:
         predictor = load_predictor(store, use_case, told["tag"], told["digest"])
         warm_up(predictor, Cost())
     except EkibenError as error:
-        reason = str(error)
+        reason = NO_MEMORY if short_of_memory(str(error)) else str(error)
     except MemoryError:
-        reason = "it needs more memory than it may have"
+        reason = NO_MEMORY
     except Exception as error:
         reason = f"it raised {type(error).__name__}"
     else:
