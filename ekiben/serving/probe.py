@@ -108,7 +108,9 @@ def main(order: str) -> int:
         predictor = load_predictor(store, use_case, told["tag"], told["digest"])
         warm_up(predictor, Cost())
     except EkibenError as error:
-        reason = NO_MEMORY if short_of_memory(str(error)) else str(error)
+        reason = str(error)
+        if short_of_memory(reason):
+            reason += f": {NO_MEMORY}"
     except MemoryError:
         reason = NO_MEMORY
     except Exception as error:
