@@ -91,6 +91,7 @@ SERVERS = (
         ("-m", "benchmarks.peers.litserve_app"),
         dialect=NAMED,
         peer="litserve",
+        resting_share=0.45,  # its idle processes poll
     ),
     Server(
         "mlserver",

@@ -62,7 +62,8 @@ def main() -> None:
     )
     serve.start(http_options={"host": host, "port": port})
     logs = LoggingConfig(enable_access_log=False, log_level="WARNING")
-    serve.run(Deployment.options(logging_config=logs).bind(), route_prefix="/")
+    made = Deployment.options(logging_config=logs)  # type: ignore[attr-defined]
+    serve.run(made.bind(), route_prefix="/")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         while True:

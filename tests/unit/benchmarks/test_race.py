@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.race import AnswersDiffer, Fields, Race, compare, rotated
+from benchmarks.payloads import Fields
+from benchmarks.race import AnswersDiffer, Race, compare, rotated
 from benchmarks.results import Case
 from benchmarks.servers import BY_NAME, SERVERS
 
