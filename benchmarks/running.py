@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,11 @@ START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 REST_SECONDS = 30.0
 LOOK_SECONDS = 0.25
+RESTING_SHARE = 0.1
+"""Of one processor; what an idle server's timers take is less."""
+IDLE_SPREAD = 1.5
+"""So many times what a peer takes when idle it may take in one look and still rest."""
+IDLE_SECONDS = 1.0
 READY_LOOK_SECONDS = 0.02
 MEBIBYTE = 1024 * 1024
 
@@ -41,6 +46,9 @@ class Running:
     """What it lets its clients in by."""
     start_seconds: float = 0.0
     """From the start of the process to the first 200 of its readiness probe."""
+
+    idle_share: float = 0.0
+    """Of one processor; some peers poll, and never rest."""
 
     def predict_url(self, use_case: str) -> str:
         """Return the address of a predict endpoint."""
@@ -72,7 +80,9 @@ class Running:
         while time.monotonic() < end:
             time.sleep(LOOK_SECONDS)
             before, worked = worked, self.worked()
-            if worked - before < LOOK_SECONDS * self.server.resting_share:
+            if worked - before < LOOK_SECONDS * (
+                self.idle_share * IDLE_SPREAD + RESTING_SHARE
+            ):
                 return
 
     def _tree(self) -> list[psutil.Process]:
@@ -91,7 +101,14 @@ def running(server: Server, cpus: set[int], log: Path) -> Iterator[Running]:
         with _process(server, cpus, log) as (process, url):
             _await_ready(server, process, url, log)
             took = time.monotonic() - began
-            yield Running(server, url, psutil.Process(process.pid), key, took)
+            one = Running(server, url, psutil.Process(process.pid), key, took)
+            yield replace(one, idle_share=_idle_share(one)) if server.peer else one
+
+
+def _idle_share(one: Running) -> float:
+    before = one.worked()
+    time.sleep(IDLE_SECONDS)
+    return (one.worked() - before) / IDLE_SECONDS
 
 
 @contextmanager

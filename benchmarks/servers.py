@@ -30,8 +30,6 @@ class Server:
     """Whose environment it needs, a name in PEERS; empty: this process's own."""
     is_limit: bool = False
     """What no server can surpass, since it does only a part of the work."""
-    resting_share: float = 0.1
-    """Of one processor; what its timers take when it is idle is less."""
     in_process: bool = False
     """It has no port: the command measures by itself."""
 
@@ -91,7 +89,6 @@ SERVERS = (
         ("-m", "benchmarks.peers.litserve_app"),
         dialect=NAMED,
         peer="litserve",
-        resting_share=0.45,  # its idle processes poll
     ),
     Server(
         "mlserver",
@@ -105,7 +102,6 @@ SERVERS = (
         "Ray Serve",
         ("-m", "benchmarks.peers.ray_app"),
         peer="ray",
-        resting_share=0.4,  # its controller and object store never rest
     ),
     Server(
         "asgi",
