@@ -11,7 +11,7 @@ export BENTOML_HOME ?= $(CURDIR)/var/bentoml
 export BENTOML_DO_NOT_TRACK ?= True
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test lint check faults e2e criteria soak train build load bench scan push kubeconfig clean lock help
+.PHONY: serve test lint check faults e2e criteria soak train build load peers bench scan push kubeconfig clean lock help
 
 help:  ## What there is to make
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -64,7 +64,17 @@ load: $(VENV)/dev  ## Load a running server; report in var/load.html
 	mkdir -p var
 	$(BIN)/locust --headless --host http://$(HOST):$(PORT) --html var/load.html
 
-bench: $(VENV)/dev  ## Race against the baselines; table, JSON in var/bench.json
+var/peers/%/installed: benchmarks/peers/%.lock
+	@echo "installing $* to race against"
+	$(if $(shell command -v $(PYTHON)),$(PYTHON),python3) -m venv var/peers/$*
+	var/peers/$*/bin/pip install --quiet --require-hashes --requirement benchmarks/peers/$*.lock
+	touch $@
+
+# One that cannot be installed is named in the table.
+peers:  ## The servers to race against, each in an environment of its own in var/peers
+	-$(MAKE) --keep-going $(foreach one,litserve mlserver ray,var/peers/$(one)/installed)
+
+bench: $(VENV)/dev peers  ## Race against baselines, peers and limits; table, JSON in var/bench.json
 	mkdir -p var
 	$(BIN)/python -m benchmarks
 
@@ -88,6 +98,7 @@ lock:  ## Make the lock files anew (needs uv)
 	uv pip compile --group image $(LOCK) --constraint requirements.lock --output-file requirements-image.lock
 	uv pip compile --group scan $(LOCK) --output-file requirements-scan.lock
 	uv pip compile --group build $(LOCK) --constraint requirements.lock --output-file requirements-build.lock
+	for one in litserve mlserver ray; do uv pip compile benchmarks/peers/$$one.in $(LOCK) --no-annotate --output-file benchmarks/peers/$$one.lock || exit 1; done
 	uv pip compile pyproject.toml --all-extras --group build --group dev $(LOCK) --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:  ## Remove what was installed and cached here; the model store in var stays

@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from benchmarks import machine, report
 from benchmarks.load import INSTALL_WRK, client_name
 from benchmarks.payloads import BODIES, table_rows
 from benchmarks.race import Race
-from benchmarks.results import Measurement, Results
-from benchmarks.servers import SERVERS
+from benchmarks.results import Measurement, Results, Start
+from benchmarks.servers import BY_NAME, RACED, SERVERS
 from benchmarks.targets import verdicts
 from ekiben.errors import EkibenError
 from ekiben.registry.database import LedgerDatabase
@@ -44,13 +45,26 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     names = [one.name for one in USE_CASES]
     parser.add_argument("--use-case", nargs="+", choices=names, default=names)
     servers = [one.name for one in SERVERS]
-    parser.add_argument("--server", nargs="+", choices=servers, default=servers)
-    parser.add_argument("--connections", nargs="+", type=positive, default=[1, 32])
+    parser.add_argument("--server", nargs="+", choices=servers, default=list(RACED))
     parser.add_argument(
-        "--rows", nargs="+", type=positive, default=[1], help="rows per request"
+        "--connections", nargs="+", type=positive, default=[1, 8, 32, 128]
     )
     parser.add_argument(
-        "--seconds", type=positive, default=4, help="length of one measurement"
+        "--rows",
+        nargs="+",
+        type=positive,
+        default=[10, 100, 1000],
+        help="rows per request, over 4 connections; one row is always measured",
+    )
+    parser.add_argument(
+        "--open",
+        nargs="*",
+        type=positive,
+        default=[50, 80],
+        help="percents of each server's capacity to offer in open loops",
+    )
+    parser.add_argument(
+        "--seconds", type=positive, default=1, help="length of one measurement"
     )
     parser.add_argument("--repeats", type=positive, default=3)
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON, metavar="FILE")
@@ -86,15 +100,27 @@ def measure(options: argparse.Namespace, console: Console) -> Results:
         promoted = database.ledger().use_cases()
     if missing := [one.name for one in chosen if one.name not in promoted]:
         raise NotPromoted(missing)
+    wanted = [BY_NAME[name] for name in options.server]
     race = Race(
-        servers=[one for one in SERVERS if one.name in options.server],
+        servers=[one for one in wanted if not one.absent],
         rows={one.name: table_rows(one, settings, BODIES) for one in chosen},
         rows_per_request=options.rows,
         connections=options.connections,
         seconds=options.seconds,
         repeats=options.repeats,
+        shares=options.open,
     )
-    found: list[Measurement] = []
+    found = watched(race, console)
+    return Results(
+        tuple(one for one in found if isinstance(one, Measurement)),
+        tuple(one for one in found if isinstance(one, Start)),
+        tuple((one.name, one.absent) for one in wanted if one.absent),
+    )
+
+
+def watched(race: Race, console: Console) -> list[Measurement | Start]:
+    """Run *race*, with progress on a terminal."""
+    found: list[Measurement | Start] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=race.steps)
@@ -104,15 +130,21 @@ def measure(options: argparse.Namespace, console: Console) -> Results:
 
         for one in race.run(tell):
             found.append(one)
-            progress.advance(task)
-    return Results(tuple(found))
+            if isinstance(one, Measurement):
+                progress.advance(task)
+    return found
 
 
 def save(path: Path, results: Results, facts: dict[str, str]) -> None:
     """Write the measurements and the *facts* they belong to."""
     path.parent.mkdir(parents=True, exist_ok=True)
     measured = [one.to_json() for one in results.measurements]
-    content = {"machine": facts, "measurements": measured}
+    content = {
+        "machine": facts,
+        "absent": results.absent,
+        "starts": [asdict(one) for one in results.starts],
+        "measurements": measured,
+    }
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -120,7 +152,9 @@ def read(path: Path) -> tuple[Results, dict[str, str]]:
     """Read what `save` wrote."""
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     measured = (Measurement.of_json(one) for one in content["measurements"])
-    return Results(tuple(measured)), content["machine"]
+    starts = tuple(Start(**one) for one in content["starts"])
+    absent = tuple((name, why) for name, why in content["absent"])
+    return Results(tuple(measured), starts, absent), content["machine"]
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """The stand-in for wrk: a closed loop of keep-alive connections, in asyncio.
 
 Slower than wrk, so the fastest servers come out slower than they are.
-Used as: python -m benchmarks.client URL BODIES_FILE CONNECTIONS SECONDS KEY
+Used as: python -m benchmarks.client URL BODIES_FILE CONNECTIONS SECONDS CONTENT_TYPE KEY
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvloop
+
+from benchmarks import body_file
 
 SETTLE_SECONDS = 0.3
 
@@ -48,15 +50,19 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[rank]
 
 
-def http_requests(url: str, bodies: Sequence[bytes], key: str = "") -> list[bytes]:
+def http_requests(
+    url: str, bodies: Sequence[bytes], content_type: str, key: str = ""
+) -> list[bytes]:
     """Return each of *bodies* as the bytes of a whole POST request, with a *key* if any."""
     parts = urlsplit(url)
     authorization = f"Authorization: Bearer {key}\r\n" if key else ""
     head = (
         f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{authorization}"
-        "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+        f"Content-Type: {content_type}\r\n"
     )
-    return [head.format(len(body)).encode() + body for body in bodies]
+    return [
+        f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies
+    ]
 
 
 async def exchange(
@@ -96,11 +102,11 @@ async def connection(
 
 
 async def run(
-    url: str, bodies: Sequence[bytes], connections: int, seconds: float, key: str
+    url: str, requests: Sequence[bytes], connections: int, seconds: float
 ) -> Tally:
     """Keep *connections* busy for *seconds*."""
     tally = Tally()
-    turn = itertools.cycle(http_requests(url, bodies, key))
+    turn = itertools.cycle(requests)
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
             group.create_task(connection(url, turn, seconds, tally))
@@ -109,10 +115,10 @@ async def run(
 
 def main() -> None:
     """Run the load that the arguments describe and print its figures."""
-    url, file, connections, seconds, key = sys.argv[1:]
-    bodies = Path(file).read_bytes().splitlines()
+    url, file, connections, seconds, content_type, key = sys.argv[1:]
+    requests = http_requests(url, body_file.read(Path(file)), content_type, key)
     start = time.perf_counter()
-    tally = uvloop.run(run(url, bodies, int(connections), float(seconds), key))
+    tally = uvloop.run(run(url, requests, int(connections), float(seconds)))
     taken = time.perf_counter() - start - SETTLE_SECONDS
     print(json.dumps(tally.report(taken)))
 

@@ -17,12 +17,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import body_file
 from benchmarks.affinity import shares
 from benchmarks.load import Figures, put
 from benchmarks.payloads import BODIES, bodies, table_rows
-from benchmarks.race import rotated, url_of
+from benchmarks.race import rotated
 from benchmarks.results import Spread
-from benchmarks.servers import BENTOML, Running, Server, running
+from benchmarks.running import Running, running
+from benchmarks.servers import BENTOML, Server
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import USE_CASES, get_use_case
 
@@ -90,7 +92,7 @@ def measure(options: argparse.Namespace) -> Iterator[list[Turn]]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         file = folder / "bodies.jsonl"
         rows = table_rows(use_case, Settings.from_env(), BODIES)
-        file.write_bytes(b"\n".join(bodies(rows, 1)))
+        body_file.write(file, bodies(rows, 1))
         variants = [_of_its_own(one, folder) for one in VARIANTS]
         up = {
             one.name: stack.enter_context(
@@ -128,7 +130,7 @@ def _take(
     options: argparse.Namespace,
     cpus: set[int],
 ) -> Turn:
-    url = url_of(one, use_case)
+    url = one.predict_url(use_case)
     before = one.worked()
     figures = put(url, file, options.connections, options.seconds, cpus, one.key)
     one.await_rest()

@@ -1,4 +1,4 @@
-"""The closed-loop load: wrk where it is installed, else our own client."""
+"""The load: wrk in a closed loop where it is installed, else our own client; an open loop."""
 
 import json
 import shutil
@@ -16,6 +16,7 @@ INSTALL_WRK = (
     "wrk is not installed (Debian, Ubuntu: apt-get install wrk; macOS: brew install wrk)."
     " Python's own client is used: it slows the fastest servers down."
 )
+JSON = "application/json"
 PATIENCE = 30.0
 """Seconds beyond the load's own after which a client counts as hanging."""
 
@@ -34,6 +35,8 @@ class Figures:
     p99_ms: float
     non_2xx: int
     broken: int
+    lag_ms: float = 0.0
+    """By how much an open loop's client itself sent too late, at the p99."""
 
     @property
     def answered(self) -> float:
@@ -47,18 +50,23 @@ def client_name() -> str:
 
 
 def command(
-    url: str, bodies: Path, connections: int, seconds: float, key: str = ""
+    url: str,
+    bodies: Path,
+    connections: int,
+    seconds: float,
+    content_type: str,
+    key: str = "",
 ) -> list[str]:
     """Return the command that makes the load and prints its figures as JSON."""
     if not shutil.which("wrk"):
-        client = [sys.executable, "-m", "benchmarks.client"]
-        return [*client, url, str(bodies), str(connections), str(seconds), key]
+        client = [sys.executable, "-m", "benchmarks.client", url, str(bodies)]
+        return [*client, str(connections), str(seconds), content_type, key]
     # wrk takes whole seconds.
     length = f"-d{max(1, round(seconds))}s"
     return [
         *("wrk", "-t1", f"-c{connections}", length, "--timeout", "10s"),
         *(("-H", f"Authorization: Bearer {key}") if key else ()),
-        *("-s", str(SCRIPT), url, "--", str(bodies), str(connections)),
+        *("-s", str(SCRIPT), url, "--", str(bodies), str(connections), content_type),
     ]
 
 
@@ -69,23 +77,52 @@ def put(
     seconds: float,
     cpus: set[int],
     key: str = "",
+    content_type: str = JSON,
 ) -> Figures:
     """Put a load on *url* from the processors *cpus* and return what it saw.
+
+    *bodies* is what `body_file.write` wrote.
 
     Raises:
         LoadFailed: the client failed or printed no figures.
     """
+    made = command(url, bodies, connections, seconds, content_type, key)
+    return measured(made, seconds, cpus)
+
+
+def offer(
+    url: str,
+    bodies: Path,
+    rate: float,
+    seconds: float,
+    cpus: set[int],
+    key: str = "",
+    content_type: str = JSON,
+) -> Figures:
+    """Send *rate* requests a second to *url*, whatever it answers: an open loop.
+
+    Raises:
+        LoadFailed: the client failed or printed no figures.
+    """
+    client = [sys.executable, "-m", "benchmarks.open_loop", url, str(bodies)]
+    made = [*client, str(rate), str(seconds), content_type, key]
+    return measured(made, seconds, cpus)
+
+
+def measured(command: Sequence[str], seconds: float, cpus: set[int]) -> Figures:
+    """Run *command*, which loads for *seconds*, on *cpus* and return what it printed.
+
+    Raises:
+        LoadFailed: it failed, hangs, or printed no figures.
+    """
     with pinned(cpus):
         process = subprocess.Popen(
-            command(url, bodies, connections, seconds, key),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
     try:
         printed, _ = process.communicate(timeout=seconds + PATIENCE)
     except subprocess.TimeoutExpired:
-        raise LoadFailed(f"the load client hangs on {url}") from None
+        raise LoadFailed(f"hangs: {' '.join(command[:4])}") from None
     finally:
         process.kill()
     return parse(printed.splitlines())

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,9 @@ from ekiben.use_cases.use_case import UseCase
 
 BODIES = 200
 """How many different bodies go round, so that no answer can come out of a cache."""
+
+LEAST = 8
+"""Different bodies of many rows: a hundred of them would be megabytes, and tell no more."""
 
 SPREAD = 0.1
 """By what share a number of an example row may move; all examples stay in bounds."""
@@ -37,21 +40,32 @@ def spread(frame: pd.DataFrame, count: int) -> pd.DataFrame:
     return frame.iloc[::step].head(count)
 
 
-def bodies(rows: Sequence[Fields], per_request: int) -> list[bytes]:
-    """Return as many request bodies as there are rows, each of *per_request* rows.
+def bodies(
+    rows: Sequence[Fields],
+    per_request: int,
+    form: Callable[[Sequence[Fields]], bytes] | None = None,
+) -> list[bytes]:
+    """Return request bodies of *per_request* rows each, which go round the *rows*.
 
-    Body n starts at row n and goes round, so that every row is sent equally often.
+    There are as many as there are rows where a request has one, and fewer of more rows,
+    but LEAST at least; every row is sent equally often.
     """
-    numbers = range(len(rows))
+    form = form or encode
+    step = max(1, min(per_request, len(rows) // LEAST))
     return [
-        encode([rows[(start + offset) % len(rows)] for offset in range(per_request)])
-        for start in numbers
+        form([rows[(start + offset) % len(rows)] for offset in range(per_request)])
+        for start in range(0, len(rows), step)
     ]
 
 
 def encode(rows: Sequence[Fields]) -> bytes:
     """Return the body of one predict request, on one line."""
-    return json.dumps({"rows": list(rows)}, separators=(",", ":")).encode()
+    return compact({"rows": list(rows)})
+
+
+def compact(value: Any) -> bytes:
+    """Return *value* as JSON without a space or a line's end."""
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def varied(

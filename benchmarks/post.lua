@@ -1,5 +1,5 @@
--- wrk: posts the bodies of a file, one a line, in turn; prints the figures as one line of JSON.
--- Used as: wrk -t1 -c CONNECTIONS -s post.lua URL -- BODIES_FILE CONNECTIONS
+-- wrk: posts the bodies of a file in turn; prints the figures as one line of JSON.
+-- Used as: wrk -t1 -c CONNECTIONS -s post.lua URL -- BODIES_FILE CONNECTIONS CONTENT_TYPE
 
 local requests = {}
 local connections = 0
@@ -12,13 +12,18 @@ local settled = 0
 
 function init(args)
   connections = tonumber(args[2])
-  local headers = { ["Content-Type"] = "application/json", ["Host"] = wrk.host .. ":" .. wrk.port }
+  local headers = { ["Content-Type"] = args[3], ["Host"] = wrk.host .. ":" .. wrk.port }
   for name, value in pairs(wrk.headers) do
     headers[name] = value -- those of wrk's own -H: the key
   end
-  for body in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format("POST", wrk.path, headers, body)
+  local file = io.open(args[1], "rb")
+  local length = file:read("*n")
+  while length do
+    file:read(1) -- the end of the line
+    requests[#requests + 1] = wrk.format("POST", wrk.path, headers, file:read(length))
+    length = file:read("*n")
   end
+  file:close()
 end
 
 function request()

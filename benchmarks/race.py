@@ -4,23 +4,27 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import product
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 
+from benchmarks import body_file
 from benchmarks.affinity import shares
-from benchmarks.load import put
-from benchmarks.payloads import bodies
-from benchmarks.results import Case, Measurement
-from benchmarks.servers import Running, Server, running
+from benchmarks.load import Figures, measured, offer, put
+from benchmarks.open_loop import CONNECTIONS as OPEN_CONNECTIONS
+from benchmarks.payloads import Fields, bodies
+from benchmarks.results import Case, Measurement, Start
+from benchmarks.running import Running, running
+from benchmarks.servers import Server
 from ekiben.errors import EkibenError
 from ekiben.predictor import same
 
 WARM_UP_SECONDS = 1.0
-
-Fields = dict[str, Any]
+WARM_UP_CONNECTIONS = 32
+ROW_CONNECTIONS = 4
+"""Connections for requests of many rows: enough to keep the server busy, and no more
+rows than one that bounds them would take."""
 
 
 class AnswersDiffer(EkibenError):
@@ -38,23 +42,30 @@ class Race:
     connections: Sequence[int]
     seconds: float
     repeats: int
+    shares: Sequence[int] = ()
+    """Percents of each server's capacity that open loops offer."""
 
-    @property
-    def cases(self) -> list[Case]:
-        """All cases, those of a use case together."""
-        return [
-            Case(use_case, rows, connections)
-            for use_case, rows, connections in product(
-                self.rows, self.rows_per_request, self.connections
-            )
-        ]
+    def cases_of(self, use_case: str) -> list[Case]:
+        """Return one row over all connections, many rows over a few, the open loops."""
+        many = [Case(use_case, rows, ROW_CONNECTIONS) for rows in self.rows_per_request]
+        lone = [Case(use_case, 1, count) for count in self.connections]
+        offered = [Case(use_case, 1, OPEN_CONNECTIONS, share) for share in self.shares]
+        return [*lone, *(one for one in many if one.rows > 1), *offered]
+
+    def cases(self, server: Server) -> list[Case]:
+        """Return what *server* is measured under, the cases of a use case together."""
+        found = [case for name in self.rows for case in self.cases_of(name)]
+        if not server.in_process:
+            return found
+        firsts = {(one.use_case, one.rows): one for one in reversed(found)}
+        return [one for one in found if one in firsts.values()]
 
     @property
     def steps(self) -> int:
         """How many measurements the run makes."""
-        return len(self.cases) * len(self.servers) * self.repeats
+        return self.repeats * sum(len(self.cases(one)) for one in self.servers)
 
-    def run(self, tell: Callable[[str], None]) -> Iterator[Measurement]:
+    def run(self, tell: Callable[[str], None]) -> Iterator[Measurement | Start]:
         """Measure; *tell* hears what is done now.
 
         The servers take turns within a repeat, and another one begins each, so that
@@ -76,35 +87,84 @@ class Race:
         repeat: int,
         answers: dict[str, list[Fields]],
         tell: Callable[[str], None],
-    ) -> Iterator[Measurement]:
+    ) -> Iterator[Measurement | Start]:
+        if server.in_process:
+            yield from self._alone(server, repeat, tell)
+            return
         server_cpus, client_cpus = shares()
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             log = folder / "server.log"
             one = stack.enter_context(running(server, server_cpus, log))
+            yield Start(server.name, repeat, one.start_seconds, one.worker_mib())
             for name, rows in self.rows.items():
-                compare(server, name, ask(one, name, rows), answers)
-            for case in self.cases:
+                if not server.is_limit:
+                    compare(server, name, ask(one, name, rows), answers)
+            capacity: dict[str, float] = {}
+            for case in self.cases(server):
                 tell(f"{server.title}: {case.use_case} over {case.connections}")
-                yield self._measure(server, one, case, repeat, folder, client_cpus)
+                load = Load(one, folder, client_cpus, self.seconds)
+                if case.use_case not in capacity:
+                    load.warm_up(case, self.rows[case.use_case])
+                figures = load.measure(
+                    case, self.rows[case.use_case], capacity.get(case.use_case, 0.0)
+                )
+                if case.rows == 1 and not case.share:
+                    best = max(capacity.get(case.use_case, 0.0), figures.answered)
+                    capacity[case.use_case] = best
+                yield Measurement(server.name, case, repeat, figures, one.memory_mib())
 
-    def _measure(
-        self,
-        server: Server,
-        one: Running,
-        case: Case,
-        repeat: int,
-        folder: Path,
-        cpus: set[int],
-    ) -> Measurement:
-        file = folder / "bodies.jsonl"
-        file.write_bytes(b"\n".join(bodies(self.rows[case.use_case], case.rows)))
-        url = url_of(one, case.use_case)
-        put(url, file, case.connections, WARM_UP_SECONDS, cpus, one.key)
+    def _alone(
+        self, server: Server, repeat: int, tell: Callable[[str], None]
+    ) -> Iterator[Measurement]:
+        """Measure the model in a process of its own, on the server's processor."""
+        cpus, _ = shares()
+        for case in self.cases(server):
+            tell(f"{server.title}: {case.use_case}")
+            command = [server.python, *server.arguments, case.use_case]
+            command += [str(case.rows), str(self.seconds)]
+            figures = measured(command, self.seconds, cpus)
+            yield Measurement(server.name, case, repeat, figures, 0.0)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Loads on one server that is ready, from the processors *cpus*."""
+
+    one: Running
+    folder: Path
+    cpus: set[int]
+    seconds: float
+
+    def warm_up(self, case: Case, rows: Sequence[Fields]) -> None:
+        """Load it for a moment, over many connections."""
+        self._put(case, rows, WARM_UP_CONNECTIONS, WARM_UP_SECONDS)
+
+    def measure(self, case: Case, rows: Sequence[Fields], capacity: float) -> Figures:
+        """Return what a client sees under *case*; an open loop offers from *capacity*."""
+        if not case.share:
+            return self._put(case, rows, case.connections, self.seconds)
+        rate = max(1.0, capacity * case.share / 100)
+        one, form = self.one, self.one.server.dialect.content_type
+        url, file = one.predict_url(case.use_case), self._bodies(case, rows)
+        figures = offer(url, file, rate, self.seconds, self.cpus, one.key, form)
         one.await_rest()
-        figures = put(url, file, case.connections, self.seconds, cpus, one.key)
+        return figures
+
+    def _put(
+        self, case: Case, rows: Sequence[Fields], connections: int, seconds: float
+    ) -> Figures:
+        one, form = self.one, self.one.server.dialect.content_type
+        url, file = one.predict_url(case.use_case), self._bodies(case, rows)
+        figures = put(url, file, connections, seconds, self.cpus, one.key, form)
         one.await_rest()
-        return Measurement(server.name, case, repeat, figures, one.memory_mib())
+        return figures
+
+    def _bodies(self, case: Case, rows: Sequence[Fields]) -> Path:
+        file = self.folder / "bodies"
+        encode = partial(self.one.server.dialect.encode, case.use_case)
+        body_file.write(file, bodies(rows, case.rows, encode))
+        return file
 
 
 def rotated(servers: Sequence[Server], by: int) -> list[Server]:
@@ -113,22 +173,20 @@ def rotated(servers: Sequence[Server], by: int) -> list[Server]:
     return [*servers[start:], *servers[:start]]
 
 
-def url_of(one: Running, use_case: str) -> str:
-    """Return the address of a predict endpoint."""
-    return f"{one.url}/v1/{use_case}/predict"
-
-
 def ask(one: Running, use_case: str, rows: Sequence[Fields]) -> list[Fields]:
     """Return a server's answers to up to 50 of *rows*, asked in one request."""
+    dialect = one.server.dialect
     answer = httpx.post(
-        url_of(one, use_case),
-        json={"rows": list(rows[:50])},
-        headers={"Authorization": f"Bearer {one.key}"} if one.key else {},
+        one.predict_url(use_case),
+        content=dialect.encode(use_case, rows[:50]),
+        headers={
+            "Content-Type": dialect.content_type,
+            **({"Authorization": f"Bearer {one.key}"} if one.key else {}),
+        },
         timeout=60,
     )
     answer.raise_for_status()
-    found: list[Fields] = answer.json()
-    return found
+    return dialect.decode(answer.content)
 
 
 def compare(

@@ -28,6 +28,8 @@ def title(case: Case) -> str:
     """Return a case in words."""
     rows = "1 row" if case.rows == 1 else f"{case.rows} rows"
     plural = "" if case.connections == 1 else "s"
+    if case.share:
+        return f"{case.use_case}, {rows}, open loop at {case.share} % of its capacity"
     return f"{case.use_case}, {rows}, {case.connections} connection{plural}"
 
 
@@ -46,7 +48,9 @@ def line(results: Results, server: str, case: Case) -> tuple[str, ...]:
         _median(results, server, case, "p50_ms"),
         _median(results, server, case, "p99_ms"),
         str(results.failures(server, case)),
-        "" if server == EKIBEN else times(results.find_ratio(EKIBEN, server, case)),
+        ""
+        if server == EKIBEN or case.share
+        else times(results.find_ratio(EKIBEN, server, case)),
         f"{results.memory_mib(server):,.0f}",
     )
 
@@ -79,6 +83,26 @@ def show(console: Console, results: Results, facts: str) -> None:
             table.add_row(*one)
         table.add_section()
     console.print(table)
+    for text in [*starts(results), *absences(results)]:
+        console.print(text, soft_wrap=True)
+
+
+def starts(results: Results) -> Iterator[str]:
+    """Say of each server how long it took to be ready, and its worker's memory."""
+    for server in results.servers:
+        seconds, memory = results.start_seconds(server), results.worker_mib(server)
+        if seconds and memory:
+            yield (
+                f"{TITLES.get(server, server)}: ready after {seconds.median:.1f} s"
+                f" ({seconds.low:.1f}-{seconds.high:.1f}),"
+                f" largest process {memory.median:.0f} MiB"
+            )
+
+
+def absences(results: Results) -> Iterator[str]:
+    """Say which servers did not race, and why."""
+    for name, why in results.absent:
+        yield f"{TITLES.get(name, name)} did not race: {why}"
 
 
 def show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
@@ -97,7 +121,8 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
 def markdown(results: Results, facts: str) -> str:
     """Return a table per case as Markdown, the facts of the machine under them."""
     parts = [_markdown_table(results, case) for case in results.cases]
-    return "\n\n".join([*parts, facts]) + "\n"
+    told = "\n".join(f"* {one}" for one in [*starts(results), *absences(results)])
+    return "\n\n".join([*parts, *([told] if told else []), facts]) + "\n"
 
 
 def _markdown_table(results: Results, case: Case) -> str:

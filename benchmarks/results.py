@@ -17,6 +17,18 @@ class Case:
     use_case: str
     rows: int
     connections: int
+    share: int = 0
+    """Percent of the server's own capacity that an open loop offered; 0: closed loop."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """How long a server took to be ready, and what its largest process takes by then."""
+
+    server: str
+    repeat: int
+    seconds: float
+    worker_mib: float
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,9 @@ class Results:
     """All measurements of a run."""
 
     measurements: tuple[Measurement, ...]
+    starts: tuple[Start, ...] = ()
+    absent: tuple[tuple[str, str], ...] = ()
+    """Servers that could not race, and why."""
 
     @property
     def cases(self) -> list[Case]:
@@ -97,6 +112,16 @@ class Results:
         ]
         return Spread.of(ratios) if ratios else None
 
+    def start_seconds(self, server: str) -> Spread | None:
+        """Return how long *server* took to be ready, None when it was not started."""
+        values = [one.seconds for one in self.starts if one.server == server]
+        return Spread.of(values) if values else None
+
+    def worker_mib(self, server: str) -> Spread | None:
+        """Return the memory of its largest process, None when it was not started."""
+        values = [one.worker_mib for one in self.starts if one.server == server]
+        return Spread.of(values) if values else None
+
     def failures(self, server: str, case: Case) -> int:
         """Return how many requests were not answered with 2xx, all repeats together."""
         return sum(
@@ -104,7 +129,7 @@ class Results:
         )
 
     def memory_mib(self, server: str) -> float:
-        """Return the most resident memory that was seen of *server*."""
+        """Return the most memory that was seen of *server*, all processes together."""
         return max(
             (one.memory_mib for one in self.measurements if one.server == server),
             default=0.0,

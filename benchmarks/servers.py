@@ -1,31 +1,15 @@
-"""The servers that race, and how each is started, awaited and stopped."""
+"""The servers that race: what each is, how it is started and how it is asked."""
 
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-import psutil
-
-from benchmarks.affinity import pinned
-from benchmarks.keys import live_key
-from ekiben.errors import EkibenError
+from benchmarks.dialects import NAMED, PLAIN, V2, Dialect
 
 ROOT = Path(__file__).parent.parent
-START_SECONDS = 120.0
-STOP_SECONDS = 20.0
-REST_SECONDS = 30.0
-LOOK_SECONDS = 0.25
-RESTING_SHARE = 0.1
-"""Of one processor; what an idle server's timers take is less."""
-MEBIBYTE = 1024 * 1024
+PEERS = ROOT / "var" / "peers"
+"""Where each peer has a virtual environment of its own."""
 
 BENTOML = ("-m", "bentoml", "serve")
 UVICORN = ("-m", "uvicorn", "--factory", "--no-access-log", "--log-level", "warning")
@@ -41,11 +25,32 @@ class Server:
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     asks_for_key: bool = False
+    dialect: Dialect = PLAIN
+    peer: str = ""
+    """Whose environment it needs, a name in PEERS; empty: this process's own."""
+    is_limit: bool = False
+    """What no server can surpass, since it does only a part of the work."""
+    in_process: bool = False
+    """It has no port: the command measures by itself."""
+
+    @property
+    def absent(self) -> str:
+        """Why it cannot run here; empty when it can."""
+        if not self.peer or Path(self.python).exists():
+            return ""
+        return f"not installed: make {(PEERS / self.peer).relative_to(ROOT)}/installed"
+
+    @property
+    def python(self) -> str:
+        """The interpreter that runs it."""
+        return (
+            str(PEERS / self.peer / "bin" / "python") if self.peer else sys.executable
+        )
 
     def command(self, port: int) -> list[str]:
         """Return the command that serves on *port* of the loopback address."""
         address = ("--host", "127.0.0.1", "--port", str(port))
-        return [sys.executable, *self.arguments, *address]
+        return [self.python, *self.arguments, *address]
 
 
 SERVERS = (
@@ -78,136 +83,40 @@ SERVERS = (
         "BentoML as it is",
         (*BENTOML, "benchmarks.baselines.stock:Stock"),
     ),
+    Server(
+        "litserve",
+        "LitServe",
+        ("-m", "benchmarks.peers.litserve_app"),
+        dialect=NAMED,
+        peer="litserve",
+    ),
+    Server(
+        "mlserver",
+        "MLServer",
+        ("-m", "benchmarks.peers.mlserver_app"),
+        dialect=V2,
+        peer="mlserver",
+    ),
+    Server(
+        "ray",
+        "Ray Serve",
+        ("-m", "benchmarks.peers.ray_app"),
+        peer="ray",
+    ),
+    Server(
+        "asgi",
+        "limit: ASGI, no model",
+        (*UVICORN, *IN_C, "--lifespan", "off", "benchmarks.baselines.asgi:make_app"),
+        is_limit=True,
+    ),
+    Server(
+        "in-process",
+        "limit: model, no HTTP",
+        ("-m", "benchmarks.alone"),
+        is_limit=True,
+        in_process=True,
+    ),
 )
-
-
-class StartFailed(EkibenError):
-    """A server ended, or was not ready in time; carries the end of what it printed."""
-
-
-@dataclass(frozen=True)
-class Running:
-    """A server that is ready."""
-
-    url: str
-    process: psutil.Process
-    key: str = ""
-    """What it lets its clients in by."""
-
-    def memory_mib(self) -> float:
-        """Return the resident memory of its processes together, in MiB."""
-        return sum(map(_resident, self._tree())) / MEBIBYTE
-
-    def worked(self) -> float:
-        """Return the processor seconds of its processes together."""
-        return sum(map(_worked, self._tree()))
-
-    def await_rest(self) -> None:
-        """Wait until it does nothing any more, REST_SECONDS at most.
-
-        Requests whose client has left are still answered by most servers; a slow one
-        would carry them into the next measurement.
-        """
-        end = time.monotonic() + REST_SECONDS
-        worked = self.worked()
-        while time.monotonic() < end:
-            time.sleep(LOOK_SECONDS)
-            before, worked = worked, self.worked()
-            if worked - before < LOOK_SECONDS * RESTING_SHARE:
-                return
-
-    def _tree(self) -> list[psutil.Process]:
-        return [self.process, *self.process.children(recursive=True)]
-
-
-@contextmanager
-def running(server: Server, cpus: set[int], log: Path) -> Iterator[Running]:
-    """Run *server* on *cpus* for the length of a `with` block; it prints into *log*.
-
-    Raises:
-        StartFailed: it did not become ready.
-    """
-    with live_key(asked=server.asks_for_key) as key, _process(server, cpus, log) as one:
-        process, url = one
-        _await_ready(server, process, url, log)
-        yield Running(url, psutil.Process(process.pid), key)
-
-
-@contextmanager
-def _process(
-    server: Server, cpus: set[int], log: Path
-) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    """Start a server's process and end it; gives where it will answer, too."""
-    port = free_port()
-    with log.open("wb") as output, pinned(cpus):
-        process = subprocess.Popen(
-            server.command(port),
-            cwd=ROOT,
-            env={**os.environ, **server.environment, "BENTOML_DO_NOT_TRACK": "true"},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        stop(process)
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _await_ready(
-    server: Server, process: "subprocess.Popen[bytes]", url: str, log: Path
-) -> None:
-    end = time.monotonic() + START_SECONDS
-    reason = "was not ready in time"
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            reason = f"ended with {process.returncode}"
-            break
-        if _is_ready(url):
-            return
-        time.sleep(0.1)
-    printed = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    raise StartFailed(f"{server.title} {reason}\n{printed}")
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def stop(process: "subprocess.Popen[bytes]") -> None:
-    """End the process group of *process*: asked first, killed when it does not listen."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(STOP_SECONDS)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        memory: int = process.memory_info().rss
-    except psutil.NoSuchProcess:
-        return 0
-    return memory
-
-
-def _worked(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system)
+BY_NAME = {one.name: one for one in SERVERS}
+RACED = tuple(one.name for one in SERVERS if one.name != "bento-path")
+"""Who races unless told otherwise: BentoML's own path is Ekiben again, in slow."""

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks.servers import ROOT, SERVERS, Running, running
+from benchmarks.running import Running, running
+from benchmarks.servers import ROOT, SERVERS
 from benchmarks.soak_plot import page
 from benchmarks.soak_samples import Samples, watch
 from benchmarks.soak_traffic import Traffic

@@ -23,11 +23,12 @@ import httpx
 from rich.console import Console
 from rich.table import Table as Sheet
 
-from benchmarks import machine
+from benchmarks import body_file, machine
 from benchmarks.affinity import shares
 from benchmarks.load import INSTALL_WRK, Figures, LoadFailed, client_name, put
 from benchmarks.payloads import BODIES, bodies, spread
-from benchmarks.servers import SERVERS, Server, running
+from benchmarks.running import running
+from benchmarks.servers import SERVERS, Server
 from ekiben.datasets import Table, load
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import Grounds
@@ -207,7 +208,7 @@ def measure(use_case: UseCase, seconds: float, repeats: int) -> Iterator[Window]
         made = stack.enter_context(installed(use_case, home))
         rows = use_case.encoding.rows_of(spread(made.table.frame, BODIES))
         file = home / "bodies.jsonl"
-        file.write_bytes(b"\n".join(bodies(rows, 1)))
+        body_file.write(file, bodies(rows, 1))
         server = server_of(home, use_case)
         one = stack.enter_context(running(server, cpus, home / "server.log"))
         url = f"{one.url}/v1/{use_case.name}/predict"

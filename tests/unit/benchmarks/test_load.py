@@ -44,7 +44,9 @@ def test_percentiles_are_values_that_occurred(percent: int, expected: float) -> 
 
 
 def test_requests_state_host_and_length() -> None:
-    (request,) = http_requests("http://127.0.0.1:3000/v1/iris/predict", [b"{}"])
+    (request,) = http_requests(
+        "http://127.0.0.1:3000/v1/iris/predict", [b"{}"], "application/json"
+    )
 
     assert request == (
         b"POST /v1/iris/predict HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n"

@@ -2,9 +2,10 @@
 
 import pytest
 
-from benchmarks.race import AnswersDiffer, Fields, Race, compare, rotated
+from benchmarks.payloads import Fields
+from benchmarks.race import AnswersDiffer, Race, compare, rotated
 from benchmarks.results import Case
-from benchmarks.servers import SERVERS
+from benchmarks.servers import BY_NAME, SERVERS
 
 EKIBEN, TUNED = SERVERS[0], SERVERS[2]
 
@@ -20,23 +21,39 @@ def test_a_rotation_leaves_nobody_out() -> None:
     assert all(one in rotated(SERVERS, 2) for one in SERVERS)
 
 
-def test_cases_of_a_use_case_stand_together() -> None:
-    race = Race(
-        servers=SERVERS,
+def race() -> Race:
+    return Race(
+        servers=[BY_NAME["ekiben"], BY_NAME["in-process"]],
         rows={"iris": [], "spam": []},
-        rows_per_request=[1],
+        rows_per_request=[10],
         connections=[1, 32],
         seconds=1,
         repeats=3,
+        shares=[50],
     )
 
-    assert race.cases == [
+
+def test_cases_of_a_use_case_stand_together() -> None:
+    assert race().cases(BY_NAME["ekiben"]) == [
         Case("iris", 1, 1),
         Case("iris", 1, 32),
+        Case("iris", 10, 4),
+        Case("iris", 1, 128, 50),
         Case("spam", 1, 1),
         Case("spam", 1, 32),
+        Case("spam", 10, 4),
+        Case("spam", 1, 128, 50),
     ]
-    assert race.steps == 4 * len(SERVERS) * 3
+    assert race().steps == (8 + 4) * 3
+
+
+def test_the_model_alone_is_measured_once_for_each_number_of_rows() -> None:
+    assert race().cases(BY_NAME["in-process"]) == [
+        Case("iris", 1, 1),
+        Case("iris", 10, 4),
+        Case("spam", 1, 1),
+        Case("spam", 10, 4),
+    ]
 
 
 def test_ids_and_fields_of_one_server_alone_may_differ() -> None:
