@@ -2,8 +2,8 @@
 
 Its documentation shows such a runtime for models that take JSON; as each row is one
 element of the tensor, its adaptive batching joins the rows of several requests.
-In its favour: the models are called in the process that speaks HTTP, since passing
-requests on to a worker costs it more than these models do; no gRPC, no metrics, no log.
+The models are called in the process that speaks HTTP, so that no request is passed on to
+another; no gRPC, no metrics, no log.
 """
 
 import asyncio

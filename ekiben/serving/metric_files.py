@@ -50,5 +50,5 @@ def fill(path: Path, size: int) -> None:
     with path.open("ab") as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
-        else:
+        elif file.tell() < size:  # never shorter: another thread may make it grow
             file.truncate(size)

@@ -1,19 +1,20 @@
 """C-33: what answers tell of a model's probabilities is what the setting says."""
 
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ekiben.errors import UnknownPrediction
 from ekiben.monitoring.store import PredictionStore
 from ekiben.predictor import load_predictor
 from ekiben.registry.store import Store
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import USE_CASES, get_use_case
 from ekiben.use_cases.rounding import rounded
+from tests.faults.iris_home import until
 from tests.servers import Server, serve
 
 pytestmark = pytest.mark.server
@@ -53,6 +54,14 @@ def in_full(home: Path, tag: str) -> list[dict[str, Any]]:
     return predictor.predict_raw(use_case.examples)
 
 
+def holds(log: PredictionStore, answers: list[dict[str, Any]]) -> bool:
+    """Whether the server has written all of *answers* by now."""
+    try:
+        return all(log.find(one["prediction_id"]) for one in answers)
+    except UnknownPrediction:
+        return False
+
+
 def stated(answer: dict[str, Any]) -> list[float]:
     if "probability" in answer:
         return [answer["probability"]]
@@ -71,8 +80,8 @@ def test_c33_probabilities_are_rounded_in_answers_and_log(
     for one, whole in zip(told, exact, strict=True):
         assert [round(p, DECIMALS) for p in stated(one)] == stated(one)
         assert max(abs(a - b) for a, b in zip(stated(one), stated(whole), strict=True)) <= 0.5 * 10**-DECIMALS + 1e-12  # fmt: skip
-    time.sleep(1)
     with PredictionStore.opened(Settings(home=home).log_url) as log:
+        until(lambda: holds(log, answers), 30)
         kept = [log.find(one["prediction_id"]).answer for one in answers]
     assert kept == told
 
