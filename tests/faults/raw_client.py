@@ -146,6 +146,8 @@ class OpenLoop:
     request: bytes
     replies: list[Reply] = field(default_factory=list)
     broken: int = 0
+    late: list[float] = field(default_factory=list)
+    """Seconds by which it woke up later than it wished: the machine was busy."""
     _idle: list[Connection] = field(default_factory=list)
 
     async def run(self, rate: float, seconds: float) -> None:
@@ -158,7 +160,9 @@ class OpenLoop:
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
                 sent += 1
+            asleep = time.perf_counter()
             await asyncio.sleep(0.005)
+            self.late.append(time.perf_counter() - asleep - 0.005)
         await asyncio.gather(*tasks)
         for one in self._idle:
             one.writer.close()
@@ -194,5 +198,9 @@ async def closed_loop(
 
 
 def p99(replies: list[Reply]) -> float:
-    ordered = sorted(one.seconds for one in replies)
+    return quantile99([one.seconds for one in replies])
+
+
+def quantile99(seconds: list[float]) -> float:
+    ordered = sorted(seconds)
     return ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]

@@ -14,6 +14,7 @@ from ekiben.use_cases.catalog import USE_CASES
 from service import Ekiben
 from tests.faults.raw import request, say
 from tests.servers import Server
+from tests.timing import at_most, measures_time
 
 pytestmark = pytest.mark.server
 
@@ -64,12 +65,13 @@ def test_c31_random_requests_leave_nothing_behind(server: Server) -> None:
 
 
 @pytest.mark.slow
+@measures_time
 def test_c31_random_requests_in_full_numbers(server: Server) -> None:
     lines, memory, took = measure(server, 10_000)
 
     assert lines == 0
     assert memory <= 5 * 2**20
-    assert took <= 0.1
+    at_most(0.1, took)
 
 
 def test_c31_without_the_edge_each_path_is_a_label_for_ever(bare: Server) -> None:

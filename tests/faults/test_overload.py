@@ -16,10 +16,12 @@ from tests.faults.raw_client import (
     connect,
     flower,
     p99,
+    quantile99,
     request_bytes,
     stub_server,
 )
 from tests.servers import serve
+from tests.timing import at_most, measures_time
 
 pytestmark = pytest.mark.server
 
@@ -35,6 +37,7 @@ def costly(tmp_path: Path) -> Iterator[StubServer]:
         yield running
 
 
+@measures_time
 @pytest.mark.parametrize(
     "seconds",
     [
@@ -65,26 +68,28 @@ def test_c23_ten_times_the_capacity_is_refused_fast_and_the_rest_answered(
 
     answered = [one for one in flood.replies if one.status == 200]
     refused = [one for one in flood.replies if one.status != 200]
-    capacity, goodput = len(before) / 3, len(answered) / seconds
+    capacity, rate = len(before) / 3, len(answered) / seconds
+    late = quantile99(flood.late)
     slow = sorted(one.seconds for one in refused)
     print(  # noqa: T201
         f"capacity {capacity:.0f}/s, offered {len(flood.replies) / seconds:.0f}/s, "
-        f"goodput {goodput:.0f}/s, refusals p50 {slow[len(slow) // 2] * 1000:.1f} ms "
+        f"goodput {rate:.0f}/s, refusals p50 {slow[len(slow) // 2] * 1000:.1f} ms "
         f"p99 {p99(refused) * 1000:.1f} ms, answers p99 {p99(answered) * 1000:.0f} ms, "
         f"p99 before {p99(before) * 1000:.0f} ms, after {p99(after) * 1000:.0f} ms, "
-        f"{held:.0f} rows in flight"
+        f"{held:.0f} rows in flight, this client woke up {late * 1000:.1f} ms late"
     )
     assert {one.status for one in refused} == {503}
     assert all(1 <= int(one.headers["retry-after"]) <= 5 for one in refused)
-    assert p99(refused) < 0.1
+    assert 0 < held <= 2 * 500 / ROW_MS
+    assert {one.status for one in after} == {200}
+    check_nothing_is_lost(costly)
+    at_most(0.1 + 2 * late, p99(refused))
     # Per second of the server's processor time: others on this machine take from both.
     steady = len(before) / (worked[1] - worked[0])
-    assert len(answered) / (worked[2] - worked[1]) >= 0.8 * steady
-    assert 0 < held <= 2 * 500 / ROW_MS
-    assert p99(answered) < 3
-    assert {one.status for one in after} == {200}
-    assert p99(after) <= 2 * p99(before) + 0.1
-    check_nothing_is_lost(costly)
+    goodput = len(answered) / (worked[2] - worked[1])
+    at_most(1 / 0.8, steady / goodput)
+    at_most(3 + 2 * late, p99(answered))
+    at_most(2 * p99(before) + 0.1, p99(after))
 
 
 def check_nothing_is_lost(server: StubServer) -> None:
@@ -98,6 +103,7 @@ def check_nothing_is_lost(server: StubServer) -> None:
     assert admitted == ended > 0
 
 
+@measures_time
 def test_c24_a_deadline_that_the_queue_outlasts_is_told_before_the_model_runs(
     tmp_path: Path,
 ) -> None:
@@ -116,11 +122,12 @@ def test_c24_a_deadline_that_the_queue_outlasts_is_told_before_the_model_runs(
         assert answered.status == 200
         assert {one.status for one in told} == {504}
         assert {one.body["code"] for one in told} == {"deadline_exceeded"}
-        assert max(one.seconds for one in told) < 0.3
         assert server.metric("ekiben_batch_rows_count") == 1
         check_nothing_is_lost(server)
+        at_most(0.3, max(one.seconds for one in told))
 
 
+@measures_time
 def test_c25_calls_that_outlast_their_deadline_leave_no_thread_and_no_work_behind(
     tmp_path: Path,
 ) -> None:
@@ -144,10 +151,10 @@ def test_c25_calls_that_outlast_their_deadline_leave_no_thread_and_no_work_behin
 
         assert {one.status for one in told} == {504}
         assert left <= threads + 1
-        # One call was under way when the deadlines passed, one answers the last request.
-        assert worked < 3 * 0.5
         assert after.status == 200
         check_nothing_is_lost(server)
+        # One call was under way when the deadlines passed, one answers the last request.
+        at_most(3 * 0.5, worked)
 
 
 def test_c25_without_our_dispatcher_bentoml_keeps_a_thread_for_every_late_call(
@@ -173,6 +180,7 @@ async def ask(port: int, request: bytes) -> Reply:
         return await connection.ask(request)
 
 
+@measures_time
 def test_c27_singles_beside_requests_of_a_thousand_rows_wait_little(
     tmp_path: Path,
 ) -> None:
@@ -200,4 +208,4 @@ def test_c27_singles_beside_requests_of_a_thousand_rows_wait_little(
 
     alone, beside = measured(tmp_path)
 
-    assert beside <= 3 * alone + 0.005
+    at_most(3 * alone + 0.005, beside)

@@ -22,6 +22,7 @@ from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
 from tests.faulty import IRIS, faulty, sound
 from tests.servers import PROJECT, Server, environment, serve
+from tests.timing import at_most, measures_time
 from tests.tiny import ledger_url
 
 pytestmark = pytest.mark.server
@@ -162,6 +163,7 @@ def server(home: Home) -> Iterator[Server]:
         yield running
 
 
+@measures_time
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -188,11 +190,11 @@ def test_c51_a_version_that_fails_later_is_rolled_back_by_the_server(
     assert said in back.reason
     took = back.effective.timestamp() - first_fault(traffic, fault)
     print(f"{fault}: back {took:.1f} s after the fault; {back.reason}")  # noqa: T201
-    assert took < BACK_SECONDS
     # Half a second for a worker that only follows.
     assert traffic.tags_since(back.effective.timestamp() + 0.5) == {home.good.card.tag}
     check_answers_of_the_good(home, traffic)
     assert httpx.get(server.url + "/readyz").status_code == 200
+    at_most(BACK_SECONDS, took)
     listed = httpx.get(server.url + "/v1/models").json()
     assert listed[0]["production"] == home.good.card.tag
     counted = httpx.get(server.url + "/metrics").text

@@ -13,6 +13,7 @@ from ekiben.use_cases.catalog import get_use_case
 from tests.collector import Collector, Seen, collect
 from tests.faults.iris_home import QUICK, IrisHome
 from tests.servers import PROJECT, Server, free_port, serve
+from tests.timing import at_most, measures_time
 
 pytestmark = pytest.mark.server
 
@@ -160,6 +161,7 @@ def test_what_a_client_sends_names_no_span(
     assert "secret" not in str(collector.spans)
 
 
+@measures_time
 def test_a_collector_that_is_away_holds_nobody_up(iris_home: IrisHome) -> None:
     gone = f"http://127.0.0.1:{free_port()}"
     extra = {**QUICK, **QUICKLY, "OTEL_EXPORTER_OTLP_ENDPOINT": gone}
@@ -167,11 +169,12 @@ def test_a_collector_that_is_away_holds_nobody_up(iris_home: IrisHome) -> None:
         with server.client() as client:
             answers = [client.post(PREDICT, json=GOOD) for _ in range(300)]
         assert {one.status_code for one in answers} == {200}
-        assert max(one.elapsed.total_seconds() for one in answers) < 2
         begun = time.monotonic()
         server.process.terminate()
         assert server.process.wait(20) == 0
-        assert time.monotonic() - begun < 10
+        took = time.monotonic() - begun
+    at_most(2, max(one.elapsed.total_seconds() for one in answers))
+    at_most(10, took)
 
 
 def test_spans_are_sent_before_the_server_ends(iris_home: IrisHome) -> None:
