@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks import machine, report
+from benchmarks import machine, plot, report
 from benchmarks.load import INSTALL_WRK, client_name
 from benchmarks.payloads import BODIES, table_rows
 from benchmarks.race import Race
@@ -77,6 +77,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--markdown", action="store_true", help="print the table as Markdown"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the busy servers there, as SVG"
     )
     parser.add_argument(
         "--check", action="store_true", help="exit with 1 when a target is missed"
@@ -174,6 +177,8 @@ def main() -> int:
             notes.print(str(error), markup=False, soft_wrap=True)
             return 1
         save(options.json, results, facts)
+    if options.plot:
+        options.plot.write_text(plot.svg(results), encoding="utf-8")
     judged = verdicts(results, tuple(options.use_case))
     if options.markdown:
         print(report.markdown(results, machine.one_line(facts)))

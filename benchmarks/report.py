@@ -8,7 +8,7 @@ from rich.table import Table
 
 from benchmarks.results import Case, Figure, Results, Spread
 from benchmarks.servers import SERVERS
-from benchmarks.targets import EKIBEN, Verdict
+from benchmarks.targets import BUSY, EKIBEN, Verdict
 
 TITLES = {server.name: server.title for server in SERVERS}
 COLUMNS = (
@@ -119,10 +119,33 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
 
 
 def markdown(results: Results, facts: str) -> str:
-    """Return a table per case as Markdown, the facts of the machine under them."""
-    parts = [_markdown_table(results, case) for case in results.cases]
+    """Return the ratios, then a table per case as Markdown, and the facts of the machine."""
+    parts = [*ratios(results), "<details><summary>Every load</summary>"]
+    parts += [_markdown_table(results, case) for case in results.cases]
+    parts.append("</details>")
     told = "\n".join(f"* {one}" for one in [*starts(results), *absences(results)])
     return "\n\n".join([*parts, *([told] if told else []), facts]) + "\n"
+
+
+def ratios(results: Results) -> Iterator[str]:
+    """Return how often Ekiben answers where another answers once, use case beside use case."""
+    busy = [one for one in results.cases if is_busy(one)]
+    if not busy:
+        return
+    yield f"How many requests of one row Ekiben answers while the other answers one, at {BUSY} connections:"
+    head = ("server", *(one.use_case for one in busy))
+    rows = [head, ["---"] + ["---:"] * len(busy)]
+    for server in results.servers:
+        found = [results.find_ratio(EKIBEN, server, one) for one in busy]
+        if server != EKIBEN and any(found):
+            cells = (f"{one.median:.1f}x" if one else "-" for one in found)
+            rows.append([TITLES.get(server, server), *cells])
+    yield "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def is_busy(case: Case) -> bool:
+    """Return whether it is one row a request, in a closed loop over 32 connections."""
+    return (case.rows, case.connections, case.share) == (1, BUSY, 0)
 
 
 def _markdown_table(results: Results, case: Case) -> str:
