@@ -100,18 +100,7 @@ class Installation:
 
     def promote(self, version: Manifest) -> None:
         """Move production, no gates asked."""
-        name = self.use_case.name
-        self.ledger.append(
-            name,
-            lambda found: found.promote(
-                name,
-                version.card.tag,
-                version.digest,
-                Grounds(actor="benchmark"),
-                seen=found.last(name),
-                at=datetime.now(UTC),
-            ),
-        )
+        promote(self.ledger, self.use_case.name, version)
 
     def roll_back(self) -> None:
         """Go back to the version before."""
@@ -142,6 +131,21 @@ class Installation:
         production = self.ledger.ledger().production(self.use_case.name)
         tags = [one.card.tag for one in self.versions]
         return tags.index(production.tag) if production else 0
+
+
+def promote(ledger: LedgerDatabase, use_case: str, version: Manifest) -> None:
+    """Move production of a use case to *version*, no gates asked."""
+    ledger.append(
+        use_case,
+        lambda found: found.promote(
+            use_case,
+            version.card.tag,
+            version.digest,
+            Grounds(actor="benchmark"),
+            seen=found.last(use_case),
+            at=datetime.now(UTC),
+        ),
+    )
 
 
 @contextmanager
