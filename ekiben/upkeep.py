@@ -1,11 +1,13 @@
 """Checks every version against the ledger, and removes those that nobody needs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ekiben.errors import ArtefactRefused, CorruptLedger, UnknownModel
 from ekiben.registry.database import LedgerDatabase
-from ekiben.registry.ledger import Ledger
+from ekiben.registry.ledger import Ledger, Production
+from ekiben.registry.local import LocalRollback
 from ekiben.registry.store import Store
 
 
@@ -19,9 +21,15 @@ class Verified:
     faults: tuple[str, ...]
 
 
-def verify(store: Store, ledger: LedgerDatabase, use_cases: Sequence[str]) -> Verified:
+def verify(
+    store: Store,
+    ledger: LedgerDatabase,
+    use_cases: Sequence[str],
+    local: Mapping[str, LocalRollback] = MappingProxyType({}),
+) -> Verified:
     """Check the chain, every stored version, and that production and the one before
-    are there; older ones may have been pruned.
+    are there; older ones may have been pruned. What pinned servers of this host were
+    ordered, *local*, is to be in the ledger, too.
 
     Raises:
         LedgerUnavailable, StoreUnavailable: there is nothing to be checked.
@@ -41,6 +49,8 @@ def verify(store: Store, ledger: LedgerDatabase, use_cases: Sequence[str]) -> Ve
     tags = list(dict.fromkeys((*needed, *stored)))
     for tag in tags:
         faults += _fault(store, tag, digests.get(tag))
+    for name, order in local.items():
+        faults += _untold(name, order, known.production(name))
     return Verified(known.head.sequence, known.head.hash, len(tags), tuple(faults))
 
 
@@ -52,6 +62,18 @@ def _fault(store: Store, tag: str, digest: str | None) -> list[str]:
     if digest not in (None, found):
         return [str(ArtefactRefused(tag, "it is not the artefact that was promoted"))]
     return []
+
+
+def _untold(
+    use_case: str, order: LocalRollback, production: Production | None
+) -> list[str]:
+    """Say that the ledger still has what this host was ordered back from."""
+    if order.tag in (None, order.pin) or not production or production.tag != order.pin:
+        return []
+    return [
+        f"{order.tag} answers {use_case} on this host ({order.grounds}), the ledger has "
+        f"{production.tag}: ekiben rollback {use_case} --to {order.tag}"
+    ]
 
 
 def removable(use_case: str, ledger: Ledger, store: Store, *, keep: int) -> list[str]:

@@ -15,6 +15,7 @@ from ekiben.errors import EkibenError
 from ekiben.monitoring.records import EPOCH
 from ekiben.monitoring.store import PredictionStore
 from ekiben.registry.database import LedgerDatabase
+from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.store import Store
 from ekiben.settings import Settings
 
@@ -31,7 +32,8 @@ def verify(as_json: AsJson = False) -> None:
     """Check the ledger's chain and every version; name what is not sound."""
     settings = Settings.from_env()
     with LedgerDatabase.opened(settings.ledger_url) as ledger:
-        found = upkeep.verify(Store.at(settings.home), ledger, names(None))
+        local = LocalRollbacks.at(settings.home).read()
+        found = upkeep.verify(Store.at(settings.home), ledger, names(None), local)
     if as_json:
         facts = {
             "events": found.events,

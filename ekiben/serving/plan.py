@@ -22,6 +22,7 @@ from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.packed import Packed, read_packed
 from ekiben.registry.store import Store
 from ekiben.serving.binding import auth_required, bound_host
+from ekiben.serving.break_glass import BreakGlass
 from ekiben.serving.dispatcher import Dispatcher
 from ekiben.serving.drift_gauges import DriftGauges
 from ekiben.serving.entrance import check as check_entrance
@@ -129,6 +130,8 @@ class Plan:
 
         follower = Follower(roster, self.releases, try_apart)
         watch = Watch(roster, self.releases, Allowed.by(self.settings))
+        local = LocalRollbacks.at(self.settings.home)
+        glass = None if self.pinned else BreakGlass(roster, self.releases, local)
         live = Live(self.settings, self.use_cases, LateStore(self.settings.log_url))
         drift = DriftGauges(self.settings, Store.of_bentoml, roster.answering)
         drift_jobs = [drift.job] if self.settings.measures_drift else []
@@ -140,6 +143,7 @@ class Plan:
             self.settings,
             refresher=make_refresher([live.job, *drift_jobs]),
             live=live,
+            break_glass=glass,
             dispatcher=dispatcher,
         )
 

@@ -22,6 +22,11 @@ from ekiben.use_cases.catalog import get_use_case
 
 NICE = 10
 """The server's own work goes first."""
+PATIENCE = 4
+SLICES = 6
+PROGRESS = 0.02
+"""What hangs computes nothing: a share of the clock's time, looked at SLICES times in the
+seconds that it may take."""
 NO_MEMORY = "it needs more memory than it may have"
 SIGNS_OF_NO_MEMORY = (
     "MemoryError",
@@ -42,7 +47,8 @@ def probe(use_case: str, choice: Choice, store: Store, limits: Limits) -> str | 
     """Load *choice* in a child process; return why it cannot be served, or None.
 
     Takes seconds; not for the event loop. The child and all that it starts are
-    killed when the time is up.
+    killed when the time is up: `limits.seconds` of processor time, and as much by the
+    clock, or PATIENCE times that as long as a busy machine lets it compute at all.
 
     Raises:
         ProbeStopped: the child was asked to end, as all are when the server stops.
@@ -67,13 +73,31 @@ def probe(use_case: str, choice: Choice, store: Store, limits: Limits) -> str | 
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    try:
-        said, _ = child.communicate(timeout=limits.seconds)
-    except subprocess.TimeoutExpired:
+    said = _said(child, limits.seconds)
+    if said is None:
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
         return f"it did not load within {limits.seconds:g} s"
     return _verdict(child.returncode, said)
+
+
+def _said(child: "subprocess.Popen[bytes]", seconds: float) -> bytes | None:
+    """Return what *child* printed, None when its time is up; see `probe`."""
+    used, slice_ = 0.0, seconds / SLICES
+    for turn in range(1, PATIENCE * SLICES + 1):
+        try:
+            return child.communicate(timeout=slice_)[0]
+        except subprocess.TimeoutExpired:
+            before, used = used, _computed(child.pid)
+            if turn >= SLICES and used - before < slice_ * PROGRESS:
+                return None
+    return None
+
+
+def _computed(pid: int) -> float:
+    """Return the seconds of processor time of a child that was not waited for."""
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _verdict(code: int, said: bytes) -> str | None:

@@ -3,13 +3,14 @@
 import logging
 import socket
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from ekiben import releases
 from ekiben.errors import Conflict, CorruptLedger
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import Event, verify_chain
 from ekiben.registry.ledger import Ledger
-from ekiben.registry.local import LocalRollbacks
+from ekiben.registry.local import LocalRollback, LocalRollbacks
 from ekiben.registry.store import Store
 from ekiben.serving.roster import Choice
 
@@ -133,8 +134,8 @@ class PinnedReleases:
     def choose(self, use_case: str) -> Choice | None:
         """Return the version that was rolled back to here, or the pin."""
         pin = self._pins.get(use_case)
-        local = self._local.read().get(use_case)
-        if local is not None and local != pin:
+        local = self._local.pinned(use_case, pin)
+        if local is not None:
             return Choice(local, previous=pin, fallback=Choice(pin) if pin else None)
         if pin is None:
             return None
@@ -154,7 +155,14 @@ class PinnedReleases:
         chosen = self.choose(use_case)
         if chosen is None or chosen.tag != choice.tag or choice.previous is None:
             raise Conflict(use_case, 0, "another worker")
-        self._local.set(use_case, choice.previous)
+        order = LocalRollback(
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            actor=actor(),
+            reason=reason,
+            tag=choice.previous,
+            pin=self._pins.get(use_case),
+        )
+        self._local.set(use_case, order)
 
 
 def actor() -> str:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import get_args
 
-from ekiben.errors import Conflict, EkibenError, NothingToRollBack
+from ekiben.errors import NothingToRollBack
 from ekiben.schemas.base import Row
 from ekiben.serving import metrics
 from ekiben.serving.batch import Outcome
 from ekiben.serving.follower import Releases
+from ekiben.serving.going_back import Return, before
 from ekiben.serving.jobs import Piece
 from ekiben.serving.roster import Choice, Loaded, Roster
 from ekiben.serving.trial import (
@@ -37,7 +38,6 @@ PATIENCE = 5.0
 ROUNDS = 3
 MOST_ROWS = 64
 """What a comparison of two versions asks them, how often."""
-RETRY_SECONDS = 1.0
 
 
 @dataclass
@@ -70,6 +70,7 @@ class Watch:
         self._stands: dict[str, _Stand] = {}
         self._on_trial: dict[str, _Stand] = {}
         self._stopped = threading.Event()
+        self._return = Return(roster, releases, self._stopped)
         for name in roster.use_cases:
             # A count that begins at 1 would be no increase to Prometheus.
             for kind in get_args(Kind):
@@ -137,7 +138,7 @@ class Watch:
             until = now + self._allowed.seconds if choice.on_trial else now
             stand = _Stand(choice, loaded, until, golden_at=now)
             self._stands[use_case] = stand
-        if now < stand.until and _before(choice):
+        if now < stand.until and before(choice):
             self._on_trial[use_case] = stand
         else:
             self._on_trial.pop(use_case, None)
@@ -158,9 +159,9 @@ class Watch:
         """Put failed requests to the version before, and judge."""
         outcomes = stand.outcomes
         if outcomes.failures:
-            before = self._loaded_before(use_case, stand)
-            while before is not None and outcomes.failures:
-                outcomes.replayed(_answers(before, outcomes.failures.popleft()))
+            former = self._return.loaded(use_case, stand.choice)
+            while former is not None and outcomes.failures:
+                outcomes.replayed(_answers(former, outcomes.failures.popleft()))
         count = outcomes.recent(self._now())
         return failing(count, _before_tag(stand.choice), self._allowed)
 
@@ -169,73 +170,27 @@ class Watch:
         calls = list(stand.outcomes.calls)
         if self._now() < stand.compare_at or not suspicious(calls, 0.0):
             return None
-        before = self._loaded_before(use_case, stand)
+        former = self._return.loaded(use_case, stand.choice)
         rows, _ = max(calls, key=lambda call: call[1])
-        if before is None or not suspicious(calls, before.cost.expected(len(rows))):
+        if former is None or not suspicious(calls, former.cost.expected(len(rows))):
             return None
         stand.compare_at = self._now() + PATIENCE
-        if not (_answers(before, rows) and _answers(stand.loaded, rows)):
+        if not (_answers(former, rows) and _answers(stand.loaded, rows)):
             return None
-        now, then = _fastest(stand.loaded, rows), _fastest(before, rows)
-        return slow(len(rows), now, before.tag, then, self._allowed)
-
-    def _loaded_before(self, use_case: str, stand: _Stand) -> Loaded | None:
-        """Return the version before, loaded if it is not warm: after a restart."""
-        before = _before(stand.choice)
-        if before is None:
-            return None
-        if not self._roster.is_warm(use_case, before):
-            self._roster.warm(use_case, before)
-        return self._roster.warmed(use_case, before)
+        now, then = _fastest(stand.loaded, rows), _fastest(former, rows)
+        return slow(len(rows), now, former.tag, then, self._allowed)
 
     def _go_back(self, use_case: str, stand: _Stand, fault: Fault) -> None:
-        """Swap to the version before at once, and tell the ledger in its own time."""
         facts = {"tag": stand.loaded.tag, "reason": fault.reason}
-        before = self._loaded_before(use_case, stand)
-        fallback = _before(stand.choice)
-        if before is None or fallback is None or before.golden_fault() is not None:
+        try:
+            gone = self._return.go_back(use_case, stand.choice, fault.reason)
+        except NothingToRollBack:
             stand.judge_at = self._now() + GOLDEN_AFTERWARDS
             log.error("version at fault, and none to go back to", extra=facts)
             return
-        if not self._roster.withdraw(use_case, stand.choice, fallback):
-            return
-        metrics.automatic_rollbacks.labels(use_case, fault.kind).inc()
-        log.error("version taken back", extra=facts)
-        threading.Thread(
-            target=self._tell,
-            args=(use_case, stand.choice, fault.reason),
-            name=f"tell-{use_case}",
-            daemon=True,
-        ).start()
-
-    def _tell(self, use_case: str, choice: Choice, reason: str) -> None:
-        """Record the rollback; try again while the ledger is away."""
-        told = ""
-        while True:
-            try:
-                self._releases.roll_back(use_case, choice, reason)
-            except (Conflict, NothingToRollBack) as error:
-                # Another server was first, or an operator: the follower sees what came.
-                log.info("rollback is not ours", extra={"reason": str(error)})
-                return
-            except EkibenError as error:
-                if str(error) != told:
-                    told = str(error)
-                    log.warning("rollback not recorded yet", extra={"reason": told})
-            else:
-                return
-            if self._stopped.wait(RETRY_SECONDS):
-                return
-
-
-def _before(choice: Choice) -> Choice | None:
-    """Return what a rollback of *choice* goes to."""
-    if choice.previous is None:
-        return None
-    fallback = choice.fallback
-    if fallback is not None and fallback.tag == choice.previous:
-        return fallback
-    return Choice(choice.previous)
+        if gone:
+            metrics.automatic_rollbacks.labels(use_case, fault.kind).inc()
+            log.error("version taken back", extra=facts)
 
 
 def _before_tag(choice: Choice) -> str:

@@ -17,6 +17,7 @@ from ekiben.monitoring.prediction_log import PredictionLog, logged
 from ekiben.monitoring.refresh import Refresher
 from ekiben.schemas.base import Row
 from ekiben.serving.admission import Admission
+from ekiben.serving.break_glass import BreakGlass
 from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, never
 from ekiben.serving.follower import Follower
 from ekiben.serving.in_process import IN_PROCESS
@@ -66,6 +67,7 @@ class Worker:
     settings: "Settings"
     refresher: Refresher = field(default_factory=Refresher)
     live: Live | None = None
+    break_glass: BreakGlass | None = None
     dispatcher: Callable[..., Dispatcher] = Dispatcher
     dispatchers: dict[str, Dispatcher] = field(init=False)
     threads: ModelThreads = field(init=False)
@@ -123,6 +125,8 @@ class Worker:
         self.load()
         self.follower.start()
         self.watch.start()
+        if self.break_glass is not None:
+            self.break_glass.start()
         self.refresher.start()
 
     def publish(self) -> None:
@@ -133,6 +137,8 @@ class Worker:
     def stop(self) -> None:
         """End what runs beside the requests; what is to be kept is written out."""
         self.follower.stop()
+        if self.break_glass is not None:
+            self.break_glass.stop()
         self.refresher.stop()
         if self.predictions is not None:
             self.predictions.stop(LOG_STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""C-55: predictions do not mind a ledger that is locked, slow, silent, read-only or dead."""
+"""C-54, C-55: predictions do not mind a ledger that is locked, slow, silent, read-only or dead."""
 
 import multiprocessing
 import signal
@@ -209,6 +209,44 @@ def test_c55_postgresql_that_takes_a_second_for_each_answer(
     )
 
 
+def test_c54_a_rollback_without_postgresql_is_in_the_ledger_once_it_is_back(
+    home: IrisHome, server: Server, database_server: Postgres, network: SlowProxy
+) -> None:
+    home.promote_unasked(home.second)
+    until(lambda: tag_of(server) == home.second, 60)
+    before = home.events()
+
+    with Traffic(server) as traffic:
+        with killed(database_server, network, home.url):
+            until(lambda: cut_off(server), 60)
+            refused(home.run("rollback", "iris"), "unavailable: ")
+            assert tag_of(server) == home.second
+            ordered = home.run("rollback", "iris", "--local", "--reason", "odd answers")
+            assert ordered.returncode == 0, ordered.stderr
+            took = until(lambda: tag_of(server) == home.first, 60)
+        until(lambda: home.events() == before + 1, 60)
+        until(lambda: not cut_off(server), 60)
+        home.promote_unasked(home.second)
+        until(lambda: tag_of(server) == home.second, 60)
+        home.promote_unasked(home.first)
+        until(lambda: tag_of(server) == home.first, 60)
+
+    told_once(home, before)
+    print(f"back {took:.2f} s after the command; {traffic.statuses[200]} requests")  # noqa: T201
+
+
+def told_once(home: IrisHome, before: int) -> None:
+    """Check that the event after *before* tells of the order, and no later one does."""
+    with LedgerDatabase.opened(home.url) as database:
+        event, *later = database.verified().events[before:]
+    assert (event.action, event.from_tag) == ("rollback", home.second)
+    assert event.to_tag == home.first
+    assert event.actor.startswith("server ")
+    assert event.reason.startswith("local rollback by ")
+    assert event.reason.endswith(": odd answers")
+    assert [one.action for one in later] == ["promote"] * len(later)
+
+
 @pytest.fixture
 def sqlite_server(trained: IrisHome) -> Iterator[Server]:
     trained.promote_first()
@@ -271,3 +309,23 @@ def test_c55_sqlite_locked_by_another_writer(
         f"{traffic.statuses[200]} requests, none failed, "
         f"slowest {traffic.slowest:.2f} s, waited {waited:.2f} s"
     )
+
+
+@pytest.mark.slow
+def test_c54_a_rollback_while_sqlite_is_locked_is_in_the_ledger_afterwards(
+    trained: IrisHome, sqlite_server: Server
+) -> None:
+    trained.promote_unasked(trained.second)
+    until(lambda: tag_of(sqlite_server) == trained.second, 60)
+    before = trained.events()
+
+    with Traffic(sqlite_server):
+        with writing(trained.path / "ekiben" / "ledger.db", WAIT_SECONDS + BUSY):
+            refused(trained.run("rollback", "iris"), "locked")
+            order = ("rollback", "iris", "--local", "--reason", "odd answers")
+            assert trained.run(*order).returncode == 0
+            until(lambda: tag_of(sqlite_server) == trained.first, 60)
+        until(lambda: trained.events() == before + 1, 60)
+
+    told_once(trained, before)
+    assert tag_of(sqlite_server) == trained.first

@@ -132,12 +132,13 @@ def bento(home: Path, tags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_local_rollback_tells_from_where_to_where_and_keeps_it(
     home: Path, tags: list[str]
 ) -> None:
-    there = facts("rollback", "iris", "--local")
-    kept = LocalRollbacks.at(home).read()
+    there = facts("rollback", "iris", "--local", "--reason", "odd answers")
+    kept = LocalRollbacks.at(home).read()["iris"]
     back = facts("rollback", "iris", "--local", "--to", tags[1][:-4])
 
     assert there == {"use_case": "iris", "to_tag": tags[0], "from_tag": tags[1]}
-    assert kept == {"iris": tags[0]}
+    assert (kept.tag, kept.pin, kept.actor) == (tags[0], tags[1], "grace")
+    assert kept.reason == "odd answers"
     assert back == {"use_case": "iris", "to_tag": tags[1], "from_tag": tags[0]}
     assert len(facts("history")) == 1, "the ledger is not asked"
 
@@ -150,6 +151,38 @@ def test_a_local_rollback_of_what_the_bento_does_not_hold_is_refused(
         "spam has no earlier production version"
     )
     assert LocalRollbacks.at(home).read() == {}
+
+
+@pytest.mark.usefixtures("bento")
+def test_verify_names_a_local_rollback_until_the_ledger_has_it(
+    home: Path, tags: list[str]
+) -> None:
+    done("promote", "iris", tags[1])
+    told = done("rollback", "iris", "--local", "--reason", "odd answers")
+
+    assert told.splitlines()[-1].endswith(f"ekiben rollback iris --to {tags[0]}")
+    fault = refused("verify")
+    assert fault.startswith(f"{tags[0]} answers iris on this host (local rollback by ")
+    assert ": odd answers), the ledger has " in fault
+    done("rollback", "iris", "--to", tags[0])
+    assert "are sound" in done("verify")
+
+
+def test_servers_that_follow_are_ordered_back_where_there_is_no_bento(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.delenv("BENTO_PATH", raising=False)
+
+    told = done("rollback", "iris", "--local", "--reason", "odd answers")
+
+    order = LocalRollbacks.at(home).read()["iris"]
+    assert "that follow the ledger go back" in told
+    assert (order.tag, order.pin, order.move) == (None, None, None)
+    assert (order.actor, order.reason) == ("grace", "odd answers")
+    assert len(facts("history")) == 1, "the ledger is not asked"
+    monkeypatch.setenv("EKIBEN_RELEASES", "pinned")
+    assert "no Bento here" in refused("rollback", "iris", "--local")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ekiben.errors import Conflict
+from ekiben.errors import Conflict, StoreUnavailable
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.store import Store
@@ -95,4 +95,38 @@ def test_pinned_servers_of_a_host_go_back_together_and_stay_there(
         second.roll_back("iris", judged, "it fails")
 
     assert (chosen(second).tag, chosen(second).on_trial) == ("iris:a1", False)
-    assert local.read() == {"iris": "iris:a1"}
+    order = local.read()["iris"]
+    assert (order.tag, order.pin) == ("iris:a1", "iris:b2")
+    assert (order.actor, order.reason) == (SERVER, "it fails")
+
+
+def test_an_order_ends_with_the_pin_that_it_was_given_for(tmp_path: Path) -> None:
+    local = LocalRollbacks.at(tmp_path)
+    ordered = PinnedReleases({"iris": "iris:b2"}, {"iris": "iris:a1"}, local)
+    ordered.roll_back("iris", chosen(ordered), "it fails")
+
+    newer = PinnedReleases({"iris": "iris:c3"}, {"iris": "iris:a1"}, local)
+
+    assert chosen(ordered).tag == "iris:a1"
+    assert chosen(newer).tag == "iris:c3"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param('{"iris": ', id="torn"),
+        pytest.param('["iris"]', id="list"),
+        pytest.param('{"iris": "iris:a1"}', id="no-order"),
+        pytest.param('{"iris": {"at": "", "actor": "", "x": 1}}', id="unknown-fact"),
+        pytest.param(
+            '{"iris": {"at": "", "actor": "", "tag": "../x"}}', id="not-a-tag"
+        ),
+    ],
+)
+def test_orders_that_nobody_gave_are_told_as_such(tmp_path: Path, content: str) -> None:
+    local = LocalRollbacks.at(tmp_path)
+    local.path.parent.mkdir()
+    local.path.write_text(content)
+
+    with pytest.raises(StoreUnavailable, match=r"local-rollbacks\.json: "):
+        local.read()

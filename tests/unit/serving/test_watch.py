@@ -308,7 +308,7 @@ def test_what_another_swapped_in_meanwhile_stays(
 def test_while_the_ledger_is_away_the_worker_goes_back_and_tells_it_later(
     promoted: Promote, old: Choice, releases: Releases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ekiben.serving.watch.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("ekiben.serving.going_back.RETRY_SECONDS", 0.01)
     releases.failures = [StoreUnavailable("away")] * 3
     desk = promoted("raises")
     begin(desk)
