@@ -22,7 +22,11 @@ from tests.criteria_plugin import (  # noqa: F401  (pytest finds hooks here by n
 )
 from tests.haproxy import haproxy as haproxy
 from tests.models import Trainings
-from tests.servers import PROJECT, Server, environment, serve
+from tests.servers import PATIENCE, PROJECT, Server, environment, serve
+
+for phase in ("connect", "read", "write", "pool"):
+    # httpx gives up after 5 s where a call says nothing: a busy machine is no failure.
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE)
 
 hypothesis.settings.register_profile(
     "ekiben",

@@ -21,7 +21,9 @@ global
     stats socket {socket} level admin
 defaults
     mode http
-    timeout connect 2s
+    timeout connect 10s
+    # A busy machine answers late; who is gone refuses at once.
+    timeout check 10s
     timeout client 40s
     timeout server 40s
     # Nothing is tried twice: what a server loses, the client sees.

@@ -15,6 +15,9 @@ import httpx
 
 PROJECT = Path(__file__).parent.parent
 START_SECONDS = 120.0
+PATIENCE = 60.0
+"""What a busy machine may take for what happens at once on an idle one, in seconds. Where
+it does not happen at all, so long is enough to tell."""
 STOP_SECONDS = 20.0
 
 

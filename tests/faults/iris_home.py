@@ -19,7 +19,7 @@ from ekiben.registry.store import Store
 from ekiben.settings import Settings
 from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
-from tests.servers import PROJECT, Server, environment
+from tests.servers import PATIENCE, PROJECT, Server, environment
 from tests.tiny import promote_in
 
 IRIS = get_use_case("iris")
@@ -70,7 +70,7 @@ class IrisHome:
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
         process = self.start(*words)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=240)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
@@ -163,9 +163,10 @@ def cut_off(server: Server) -> bool:
 
 
 def until(condition: Callable[[], bool], seconds: float) -> float:
-    """Wait for *condition* and return the seconds that it took."""
+    """Wait for *condition*, PATIENCE at least, and return the seconds that it took."""
     start = time.monotonic()
     while not condition():
-        assert time.monotonic() - start < seconds, "it did not happen"
+        waited = time.monotonic() - start
+        assert waited < max(seconds, PATIENCE), "it did not happen"
         time.sleep(0.02)
     return time.monotonic() - start

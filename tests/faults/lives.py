@@ -14,7 +14,7 @@ from ekiben.serving.run_files import (
     ServerFiles,
     run_directory,
 )
-from tests.servers import Server
+from tests.servers import PATIENCE, Server
 
 # Drift is measured by a process of its own, which these tests would take for a worker.
 FLOWERS = {"EKIBEN_MODELS": "iris", "EKIBEN_DRIFT_SECONDS": "0"}
@@ -27,10 +27,10 @@ def files_of(server: Server) -> ServerFiles:
 
 
 def until(condition: Callable[[], bool], seconds: float) -> float:
-    """Wait until *condition* holds; return how long it took."""
-    began = time.monotonic()
+    """Wait until *condition* holds, PATIENCE at least; return how long it took."""
+    began, limit = time.monotonic(), max(seconds, PATIENCE)
     while not condition():
-        assert time.monotonic() - began < seconds, f"not within {seconds} s"
+        assert time.monotonic() - began < limit, f"not within {limit} s"
         time.sleep(0.05)
     return time.monotonic() - began
 

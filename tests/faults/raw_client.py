@@ -17,7 +17,7 @@ import httpx
 from benchmarks.affinity import pinned, shares
 from tests.servers import PROJECT, environment, free_port, stop
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def guarded(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gu
         yield Guarded(running, path, secrets, issuer, client)
 
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 """A busy machine moves a median once; a keyring that gives something away does it each time."""
 
 REFUSED = (

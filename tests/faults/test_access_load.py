@@ -20,7 +20,7 @@ from ekiben.access.quotas import DAY_SECONDS
 from ekiben.access.rates import Rate
 from ekiben.settings import Settings
 from tests.access import made
-from tests.servers import Server, serve
+from tests.servers import PATIENCE, Server, serve
 
 pytestmark = pytest.mark.server
 
@@ -51,6 +51,17 @@ class Shop:
         )
         self.keys.add(key)
         return key.id, secret
+
+    def settle(self) -> None:
+        """Wait until every worker knows the keys made so far: until it knows another."""
+        _, secret = self.key()
+        headers, until = {"Authorization": f"Bearer {secret}"}, time.time() + PATIENCE
+        in_a_row = 0
+        while in_a_row < 8 * WORKERS:
+            # Each on a connection of its own, so that it meets either worker.
+            answer = httpx.get(f"{self.server.url}/v1/models", headers=headers)
+            in_a_row = in_a_row + 1 if answer.status_code == 200 else 0
+            assert time.time() < until, answer.text
 
 
 @contextmanager
@@ -88,11 +99,18 @@ class Got:
     seconds: float
 
 
-async def ask(client: httpx.AsyncClient, key: str, rows: int = 1) -> Got:
+def flower(number: int) -> dict[str, float]:
+    """Return a flower that no other *number* has, as a scan asks for."""
+    return FLOWER | {"petal_length": 0.001 + number % 29_000 / 1000}
+
+
+async def ask(
+    client: httpx.AsyncClient, key: str, rows: int = 1, first: int = 0
+) -> Got:
     asked, start = time.time(), time.perf_counter()
     answer = await client.post(
         "/v1/iris/predict",
-        json={"rows": [FLOWER] * rows},
+        json={"rows": [flower(first + number) for number in range(rows)]},
         headers={"Authorization": f"Bearer {key}"},
     )
     had, took = time.time(), time.perf_counter() - start
@@ -169,7 +187,7 @@ def test_c32_a_flooding_key_is_told_to_wait_and_another_loses_nothing(
     rate = 20
     _, flooding = shop.key(rate=Rate(rate, 1.0))
     _, normal = shop.key(rate=Rate(rate, 1.0))
-    time.sleep(AT_MOST / 2)
+    shop.settle()
 
     flooded, asked = flood(shop, flooding, normal, seconds)
 
@@ -181,20 +199,24 @@ def test_c32_a_flooding_key_is_told_to_wait_and_another_loses_nothing(
     )
     assert {one.status for one in refused} == {429}
     assert {one.retry_after for one in refused} == {"1"}
-    assert answered <= WORKERS * rate * (seconds + 2)
+    lasted = max(one.had for one in flooded) - min(one.asked for one in flooded)
+    assert answered <= WORKERS * rate * (lasted + 2)
     assert asked
     assert {one.status for one in asked} == {200}
 
 
 def test_c32_whoever_waits_as_it_was_told_is_answered(shop: Shop) -> None:
     _, key = shop.key(rate=Rate(20, 60.0))
-    time.sleep(AT_MOST / 2)
+    shop.settle()
 
     async def one_connection() -> tuple[Got, Got]:
         async with httpx.AsyncClient(base_url=shop.server.url, timeout=30) as client:
-            for _ in range(20):
-                assert (await ask(client, key)).status == 200
-            refused = await ask(client, key)
+            # On a busy machine some come back while the first are asked.
+            asked = [await ask(client, key) for _ in range(20)]
+            assert {one.status for one in asked} == {200}
+            refused = asked[-1]
+            while refused.status == 200:
+                refused = await ask(client, key)
             assert refused.status == 429
             await asyncio.sleep(int(refused.retry_after or 0))
             return refused, await ask(client, key)
@@ -217,21 +239,24 @@ def test_c33_a_scan_is_stopped_at_its_rows_of_the_day_in_every_worker(
     quota, rows = 5_000, 50
     _, scanning = shop.key(rows_per_day=quota)
     _, normal = shop.key()
-    time.sleep(AT_MOST / 2)
+    shop.settle()
     if DAY_SECONDS - time.time() % DAY_SECONDS < 60:
         time.sleep(60)  # midnight is a new quota
 
-    async def scan(requests: int) -> list[Got]:
+    async def scan(requests: int, first: int) -> list[Got]:
         got = []
-        for _ in range(requests):  # every request on a connection of its own
+        for number in range(requests):  # every request on a connection of its own
             async with httpx.AsyncClient(base_url=shop.server.url) as client:
-                got.append(await ask(client, scanning, rows))
+                start = first + number * rows  # no row is asked for twice
+                got.append(await ask(client, scanning, rows, start))
             await asyncio.sleep(0.05)
         return got
 
-    got = asyncio.run(scan(2 * quota // rows))
-    time.sleep(2)
-    after = asyncio.run(scan(10))
+    got = asyncio.run(scan(2 * quota // rows, 0))
+    until = time.monotonic() + PATIENCE
+    while 200 in {one.status for one in got[-10:]} and time.monotonic() < until:
+        got += asyncio.run(scan(10, rows * len(got)))
+    after = asyncio.run(scan(10, rows * len(got)))
 
     answered = rows * sum(one.status == 200 for one in got)
     print(f"{answered} rows of {quota} answered")  # noqa: T201
@@ -239,8 +264,9 @@ def test_c33_a_scan_is_stopped_at_its_rows_of_the_day_in_every_worker(
     assert quota <= answered <= quota + 40 * rows
     assert {one.status for one in after} == {429}
     for one in after:
-        left = DAY_SECONDS - one.had % DAY_SECONDS
-        assert abs(int(one.retry_after or 0) - left) < 3
+        at_most = DAY_SECONDS - one.asked % DAY_SECONDS
+        waited = one.had - one.asked
+        assert at_most - waited - 2 < int(one.retry_after or 0) < at_most + 2
     assert metric(shop, normal, "ekiben_quota_refusals_total") >= len(after)
     assert 'level": "WARNING"' in shop.server.output.read_text()
 
@@ -249,7 +275,7 @@ def test_c38_a_rotated_key_works_and_a_revoked_one_dies_in_every_worker_under_lo
     shop: Shop,
 ) -> None:
     old_id, old = shop.key()
-    time.sleep(AT_MOST / 2)
+    shop.settle()
     moments: dict[str, float] = {}
 
     async def rotate() -> tuple[list[Got], list[Got]]:
@@ -279,31 +305,36 @@ def test_c38_a_rotated_key_works_and_a_revoked_one_dies_in_every_worker_under_lo
         f"the old one died after {last_old - revoked:.2f} s"
     )
     assert {one.status for one in by_old if one.had < revoked} == {200}
-    assert {one.status for one in by_new if one.asked > created + AT_MOST} == {200}
-    assert last_old < revoked + AT_MOST
+    # A machine so busy that one answer takes seconds reads the keys later, too.
+    limit = AT_MOST + 2 * max(one.seconds for one in (*by_old, *by_new))
+    assert {one.status for one in by_new if one.asked > created + limit} == {200}
+    assert last_old < revoked + limit
     assert {one.status for one in by_old} == {200, 401}
     assert {one.status for one in by_new} <= {200, 401}
 
 
 def test_an_expired_key_dies_at_its_time_in_every_worker(shop: Shop) -> None:
-    _, key = shop.key(life=timedelta(seconds=10))
-    end = time.time() + 10
-    time.sleep(AT_MOST / 2)
+    _, other = shop.key()
+    shop.settle()
 
-    async def ask_until_after_the_end() -> list[Got]:
-        clients = await connected(shop, key, 8)
+    async def ask_until_after_the_end() -> tuple[list[Got], float]:
+        clients = await connected(shop, other, 8)
+        _, key = await asyncio.to_thread(shop.key, life=timedelta(seconds=10))
+        end = time.time() + 10
         over = lambda: time.time() > end + 1  # noqa: E731
-        return await load(clients, key, until=over, pause=0.05)
+        return await load(clients, key, until=over, pause=0.05), end
 
-    got = asyncio.run(ask_until_after_the_end())
+    got, end = asyncio.run(ask_until_after_the_end())
 
-    assert {one.status for one in got if one.had < end - 0.2} == {200}
+    first = min(one.asked for one in got if one.status == 200)
+    before = [one.status for one in got if first + AT_MOST < one.had < end - 0.2]
+    assert set(before) <= {200}
     assert {one.status for one in got if one.asked > end + 0.2} == {401}
 
 
 def test_the_body_of_a_refusal_by_quota_says_so(shop: Shop) -> None:
     _, key = shop.key(rows_per_day=1)
-    time.sleep(AT_MOST / 2)
+    shop.settle()
     with shop.server.client() as client:
         answer = client.post(
             "/v1/iris/predict",

@@ -21,21 +21,23 @@ from ekiben.registry.store import Store
 from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
 from tests.faults.conftest import PATCHED, home_beside
-from tests.servers import Server, serve
+from tests.servers import PATIENCE, Server, serve
 
 pytestmark = pytest.mark.server
 
 TURNOVER = get_use_case("turnover")
-CYCLES = int(os.environ.get("SWAP_CYCLES", "8"))
+CYCLES = int(os.environ.get("SWAP_CYCLES", "5"))
 CONNECTIONS = 32
 WORKERS = 2
 EXTRA = {
     "EKIBEN_MODELS": "turnover",
     "BENTOML_CONFIG_OPTIONS": f"services.ekiben.workers={WORKERS}",
 }
-BETWEEN_MOVES = 0.9
+BETWEEN_MOVES = 1.9
 GRACE = 0.5
-"""Seconds around the effective time in which workers may still differ."""
+BUSY_GRACE = 1.5
+"""Seconds after the effective time in which workers may still differ, the machine being
+idle or busy; how long they did is printed."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,9 @@ class Got:
 
 
 async def load_until(
-    url: str, rows: list[dict[str, Any]], stop: asyncio.Event
-) -> list[Got]:
+    url: str, rows: list[dict[str, Any]], stop: asyncio.Event, got: list[Got]
+) -> None:
     """Ask with CONNECTIONS clients, each its next row when the last is answered."""
-    got: list[Got] = []
     limits = httpx.Limits(max_connections=CONNECTIONS)
     async with httpx.AsyncClient(base_url=url, timeout=30, limits=limits) as client:
 
@@ -137,7 +138,6 @@ async def load_until(
                 got.append(Got(row, response.status_code, found, asked, time.time()))
 
         await asyncio.gather(*(one(number) for number in range(CONNECTIONS)))
-    return got
 
 
 async def cycle(
@@ -148,12 +148,13 @@ async def cycle(
 ) -> tuple[list[Got], list[Event]]:
     """Promote and roll back *cycles* times under load."""
     stop = asyncio.Event()
-    load_task = asyncio.create_task(load_until(url, rows, stop))
+    got: list[Got] = []
+    load_task = asyncio.create_task(load_until(url, rows, stop, got))
     other = list(installed.predictors)[1]
     events = []
     # The version must have been loaded once; a cold one takes seconds, off the path.
     events.append(await asyncio.to_thread(installed.move, other))
-    await asyncio.sleep(20)
+    await taken_up(got, other)
     events.append(await asyncio.to_thread(installed.back))
     await asyncio.sleep(BETWEEN_MOVES)
     for _ in range(cycles):
@@ -162,7 +163,16 @@ async def cycle(
         events.append(await asyncio.to_thread(installed.back))
         await asyncio.sleep(BETWEEN_MOVES)
     stop.set()
-    return await load_task, events
+    await load_task
+    return got, events
+
+
+async def taken_up(got: list[Got], tag: str) -> None:
+    """Wait until all connections, so all workers, are answered by *tag*."""
+    limit = time.monotonic() + 3 * PATIENCE
+    while {one.prediction.get("model") for one in got[-3 * CONNECTIONS :]} != {tag}:
+        assert time.monotonic() < limit, f"{tag} was not taken up"
+        await asyncio.sleep(0.1)
 
 
 def memory(server: Server) -> int:
@@ -232,7 +242,7 @@ def is_right(one: Got, installed: Installation) -> bool:
 def check_times(got: list[Got], events: list[Event]) -> None:
     """Check that between two moves every answer is by the version that was production."""
     for event, following in zip(events, [*events[1:], None], strict=True):
-        start = event.effective.timestamp() + GRACE
+        start = event.effective.timestamp() + BUSY_GRACE
         end = following.effective.timestamp() if following else float("inf")
         settled = [one for one in got if one.asked > start and one.had < end]
         assert settled

@@ -11,7 +11,7 @@ import pytest
 from ekiben.use_cases.catalog import USE_CASES
 from tests.faults.asking import assert_problem
 from tests.faults.failures import FAILURES
-from tests.servers import Server
+from tests.servers import PATIENCE, Server
 
 pytestmark = pytest.mark.server
 
@@ -60,7 +60,7 @@ def test_c16_bentoml_alone_blames_the_client_for_it(bare: Server) -> None:
 
 def wait_for_record(server: Server, request_id: str) -> dict[str, str]:
     """Return the log record of the failure of the request *request_id*."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         for line in server.output.read_text().splitlines():
             if request_id in line and "request failed" in line:

@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 processes = multiprocessing.get_context("forkserver")
 slow = pytest.mark.slow
-BUSY = 2.0
-"""Seconds that a busy machine may take beside the wait."""
+BUSY = 15.0
+"""Seconds that a busy machine may take beside the wait; unbounded, it is 30 s and more."""
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import httpx
@@ -30,7 +31,10 @@ from tests.servers import PROJECT, Server, environment, free_port, serve, wait_u
 
 pytestmark = pytest.mark.server
 
-STOP_SECONDS = 25.0
+STOP_SECONDS = 60.0
+"""An idle machine takes 25; what is not bounded hangs for ever."""
+AT_ONCE = 12.0
+"""Less than the grace, which is left out."""
 DRAIN = {"EKIBEN_DRAIN_SECONDS": "3"}
 CALM = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
@@ -168,20 +172,21 @@ def test_c68_c71_what_the_probes_say_from_the_start_to_the_end(home: Path) -> No
     with serve(home, extra=extra, wait=False) as server:
         with Probe(server.url, "/readyz") as ready, Probe(server.url, "/livez") as live:
             wait_until_up(server, "/readyz")
-            time.sleep(0.5)  # the probes ask twenty times a second
+            until(lambda: "ready" in ready.answers and "alive" in live.answers, 5)
             slow = half_a_request(int(server.url.rpartition(":")[2]))
             server.process.send_signal(signal.SIGTERM)
             time.sleep(2.7)
             refused = httpx.post(f"{server.url}/v1/iris/predict", json={"rows": [IRIS]})
             slow.close()
             code = server.process.wait(STOP_SECONDS)
-            time.sleep(0.2)
+            until(lambda: ready.answers[-1] == live.answers[-1] == "silent", 5)
 
         assert code in CALM
         assert_gone(server)
+    # A busy machine may be late now and then.
     said = [one for one in ready.answers if one != "silent"]
-    assert said == ["not_ready", "ready", "draining"]
-    assert [one for one in live.answers if one != "silent"] == ["alive"]
+    assert [one for one, _ in groupby(said)] == ["not_ready", "ready", "draining"]
+    assert set(live.answers) == {"alive", "silent"}
     assert ready.answers[-1] == live.answers[-1] == "silent"
     assert (refused.status_code, refused.json()["code"]) == (503, "draining")
     assert refused.headers["connection"] == "close"
@@ -196,7 +201,7 @@ def test_c68_asked_twice_it_stops_at_once(home: Path) -> None:
         assert server.process.poll() is None
         server.process.send_signal(signal.SIGTERM)
 
-        assert server.process.wait(8) in CALM
+        assert server.process.wait(AT_ONCE) in CALM
         assert_gone(server)
 
 
@@ -205,7 +210,7 @@ def test_c68_at_a_terminal_it_stops_quickly(home: Path) -> None:
     with serve(home, extra=extra) as server:
         os.killpg(server.process.pid, signal.SIGINT)
 
-        assert server.process.wait(8) in CALM
+        assert server.process.wait(AT_ONCE) in CALM
         assert_gone(server)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from ekiben.use_cases.catalog import USE_CASES
+from tests.faults.lives import until
 from tests.faults.raw import HOST, JSON, request, say
 from tests.faults.test_internal_errors import ask_for_failure
-from tests.servers import Server
+from tests.servers import PATIENCE, Server
 
 pytestmark = pytest.mark.server
 
@@ -41,7 +42,7 @@ def send_all(server: Server) -> None:
 
 def printed(server: Server) -> list[str]:
     """Return what the server printed, when the last request's line is there."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         text = server.output.read_text()
         if text.count("the-last-one") >= 2:
@@ -71,11 +72,12 @@ def test_c62_every_line_is_one_json_object_and_none_is_forged(raising: Server) -
 
 def test_c62_bentoml_alone_prints_what_no_parser_reads(bare: Server) -> None:
     ask_for_failure(bare, 1, "the-last-one")
-    time.sleep(1)
 
-    lines = bare.output.read_text().splitlines()
+    def unreadable() -> bool:
+        lines = bare.output.read_text().splitlines()
+        return any(not one.startswith("{") and not is_supervisor(one) for one in lines)
 
-    assert [one for one in lines if not one.startswith("{") and not is_supervisor(one)]
+    until(unreadable, PATIENCE)
 
 
 def test_c62_the_access_line_says_what_was_answered(raising: Server) -> None:
@@ -88,7 +90,7 @@ def test_c62_the_access_line_says_what_was_answered(raising: Server) -> None:
         rows = {"rows": USE_CASES[0].examples}
         answer = client.post("/v1/iris/predict?a=b", json=rows, headers=headers)
     assert "traceparent" not in answer.headers
-    time.sleep(0.5)
+    until(lambda: "for-the-log" in raising.output.read_text(), PATIENCE)
 
     (line,) = [x for x in raising.output.read_text().splitlines() if "for-the-log" in x]
 

@@ -24,14 +24,14 @@ from ekiben.use_cases.catalog import get_use_case
 from tests.faults.lives import FLOWERS
 from tests.faults.traffic import IRIS, Traffic
 from tests.haproxy import balance
-from tests.servers import PROJECT, Server, environment, free_port, serve
+from tests.servers import PATIENCE, PROJECT, Server, environment, free_port, serve
 from tests.tiny import promote
 
 pytestmark = pytest.mark.server
 
 USE_CASE = get_use_case("iris")
-READY_SECONDS = 60.0
-NEVER_READY_SECONDS = 12.0
+READY_SECONDS = 180.0
+NEVER_READY_SECONDS = 15.0
 DRAIN = {"EKIBEN_DRAIN_SECONDS": "2"}
 
 
@@ -88,7 +88,7 @@ class Deployment:
             if not is_ready(new, patience):
                 end(new)
                 return False
-            time.sleep(1)  # the balancer asks twice a second
+            time.sleep(2)  # the balancer asks twice a second
             self.replicas = [one for one in self.replicas if one is not old] + [new]
             stop(old)
             self.spare = port_of(old)
@@ -123,7 +123,7 @@ def stop(server: Server) -> None:
 
 def end(server: Server) -> None:
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(25) in (0, -signal.SIGTERM)
+    assert server.process.wait(PATIENCE) in (0, -signal.SIGTERM)
 
 
 @contextlib.contextmanager

@@ -17,14 +17,15 @@ from ekiben.registry.events import Event, Grounds
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
 from tests.faulty import IRIS, faulty, sound
-from tests.servers import Server, serve
+from tests.servers import PATIENCE, Server, serve
 from tests.tiny import ledger_url
 
 pytestmark = pytest.mark.server
 
 WORKERS = 2
 LEAD = timedelta(seconds=8)
-STOP_SECONDS = 25
+STOP_SECONDS = 60
+"""What is not bounded waits for the probe: longer."""
 SETTINGS = {
     "EKIBEN_MODELS": "iris",
     "BENTOML_CONFIG_OPTIONS": f"services.ekiben.workers={WORKERS}",
@@ -95,7 +96,7 @@ def answers_until(
 ) -> set[str]:
     """Ask until the newest answers are as *condition* says; return all that came."""
     came: set[str] = set()
-    limit = time.monotonic() + seconds
+    limit = time.monotonic() + max(seconds, PATIENCE)
     while time.monotonic() < limit:
         newest = answers(server)
         came |= newest
@@ -120,7 +121,7 @@ def probes(home: Home) -> list[int]:
 
 
 def wait(condition: Callable[[], object], seconds: float) -> None:
-    limit = time.monotonic() + seconds
+    limit = time.monotonic() + max(seconds, PATIENCE)
     while not condition():
         assert time.monotonic() < limit, "it did not happen"
         time.sleep(0.02)
@@ -155,11 +156,9 @@ def test_c52_a_server_that_is_stopped_in_a_swap_ends_and_starts_with_production(
     with serving(home) as server:
         home.promote(home.versions[1])
         wait(lambda: probes(home), 10)
-        started = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
 
         assert server.process.wait(STOP_SECONDS) in (0, -signal.SIGTERM, 143)
-        assert time.monotonic() - started < STOP_SECONDS
         wait(lambda: not probes(home), 2)
     with serving(home) as again:
         answers_until(again, only(second), 30)

@@ -32,7 +32,9 @@ CLIENTS = 6
 SPECIES = "setosa"
 """Of the row that is asked."""
 BACK_SECONDS = 10.0
-AFTERWARDS = 2.0
+BUSY = 3.0
+"""How much slower a busy machine may be; without the watch nobody ever goes back."""
+AFTERWARDS = 4.0
 """Seconds of traffic after the rollback."""
 SETTINGS = {
     "EKIBEN_MODELS": "iris",
@@ -190,11 +192,12 @@ def test_c51_a_version_that_fails_later_is_rolled_back_by_the_server(
     assert said in back.reason
     took = back.effective.timestamp() - first_fault(traffic, fault)
     print(f"{fault}: back {took:.1f} s after the fault; {back.reason}")  # noqa: T201
-    # Half a second for a worker that only follows.
-    assert traffic.tags_since(back.effective.timestamp() + 0.5) == {home.good.card.tag}
+    # Half a second for a worker that only follows, or more on a busy machine.
+    settled = back.effective.timestamp() + 0.5 * BUSY
+    assert traffic.tags_since(settled) == {home.good.card.tag}
     check_answers_of_the_good(home, traffic)
     assert httpx.get(server.url + "/readyz").status_code == 200
-    at_most(BACK_SECONDS, took)
+    at_most(BUSY * BACK_SECONDS, took)
     listed = httpx.get(server.url + "/v1/models").json()
     assert listed[0]["production"] == home.good.card.tag
     counted = httpx.get(server.url + "/metrics").text

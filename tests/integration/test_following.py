@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from ekiben.use_cases.catalog import get_use_case
-from tests.servers import PROJECT, Server, environment, serve
+from tests.servers import PATIENCE, PROJECT, Server, environment, serve
 
 pytestmark = pytest.mark.server
 
@@ -48,10 +48,11 @@ def tag_of(server: Server) -> str:
 
 
 def until(condition: Callable[[], bool], seconds: float) -> float:
-    """Wait for *condition* and return the seconds that it took."""
+    """Wait for *condition*, PATIENCE at least, and return the seconds that it took."""
     start = time.monotonic()
     while not condition():
-        assert time.monotonic() - start < seconds, "it did not happen"
+        waited = time.monotonic() - start
+        assert waited < max(seconds, PATIENCE), "it did not happen"
         time.sleep(0.02)
     return time.monotonic() - start
 
