@@ -230,7 +230,12 @@ class Dispatcher:
             piece.job.running = True
         self._pace.know(model.cost)
         loop = asyncio.get_running_loop()
-        call = loop.run_in_executor(self._executor, self._run, model, pieces, count)
+        try:
+            call = loop.run_in_executor(self._executor, self._run, model, pieces, count)
+        except RuntimeError:
+            # No thread can be started. The model is not to blame, nor may the queue stop.
+            self._settle(pieces, [Overloaded(1.0)] * len(pieces), model, count)
+            return
 
         def done(call: asyncio.Future[list[Outcome]]) -> None:
             error = call.exception()
@@ -271,7 +276,8 @@ class Dispatcher:
                 self._leave(job)
             return
         if isinstance(outcome, Exception):
-            self._blame(job.model or model, "internal")
+            if not isinstance(outcome, Overloaded):
+                self._blame(job.model or model, "internal")
             self._fail(job, outcome)
             return
         fields = outcome

@@ -115,12 +115,16 @@ class Follower:
             if wanted is None and self._roster.serves(name, choice):
                 return
             self._wanted[name] = choice
-        threading.Thread(
+        thread = threading.Thread(
             target=self._take_up,
             args=(name, choice),
             name=f"take-up-{name}",
             daemon=True,
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # there is none left to be had
+            self._again(name, choice)
 
     def _take_up(self, name: str, choice: Choice) -> None:
         """Load *choice* unless it is warm, wait for its time, swap unless another came."""
@@ -153,6 +157,9 @@ class Follower:
             return self._probe(name, choice) or self._roster.warm(name, choice)
         except ProbeStopped:
             raise
+        except BlockingIOError:
+            # This host has no process left: that says nothing of the version.
+            raise ProbeStopped from None
         except Exception:
             log.exception("taking up failed", extra={"tag": choice.tag})
             return "it could not be loaded"

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from concurrent.futures import Future
 
 from ekiben.errors import Conflict, EkibenError, NothingToRollBack
 from ekiben.serving.follower import Releases
@@ -38,19 +39,21 @@ class Return:
 
         Raises:
             NothingToRollBack: there is none that is loaded and answers as it should.
+            RuntimeError: no thread can be started; nothing was done.
         """
         former, fallback = self.loaded(use_case, choice), before(choice)
         if former is None or fallback is None or former.golden_fault() is not None:
             raise NothingToRollBack(use_case)
-        if not self._roster.withdraw(use_case, choice, fallback):
-            return False
-        threading.Thread(
-            target=self._tell,
-            args=(use_case, choice, reason),
-            name=f"tell-{use_case}",
-            daemon=True,
-        ).start()
-        return True
+        gone: Future[bool] = Future()
+
+        def go() -> None:
+            gone.set_result(self._roster.withdraw(use_case, choice, fallback))
+            if gone.result():
+                self._tell(use_case, choice, reason)
+
+        # Where no thread is left nothing has changed, and the next look tries again.
+        threading.Thread(target=go, name=f"tell-{use_case}", daemon=True).start()
+        return gone.result()
 
     def _tell(self, use_case: str, choice: Choice, reason: str) -> None:
         """Record the rollback; try again while the ledger is away."""

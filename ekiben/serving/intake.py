@@ -116,7 +116,11 @@ class Intake:
                 raise LogUnavailable("too many wait for it")
             return ask(self._store())
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        try:
+            running = asyncio.get_running_loop().run_in_executor(self._pool, call)
+        except RuntimeError:  # no thread can be started
+            raise Overloaded(1.0) from None
+        return await running
 
 
 def _known(use_case: str, ids: set[str], store: FeedbackStore) -> set[str]:

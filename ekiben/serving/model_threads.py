@@ -30,6 +30,15 @@ class ModelThreads(ThreadPoolExecutor):
         super().__init__(threads, "model")
         self._calls: dict[int, _Call] = {}
 
+    def start(self) -> None:
+        """Start all threads now, or as many as there are: later there may be none left."""
+        together = threading.Barrier(self._max_workers)
+        try:
+            for _ in range(self._max_workers):
+                super().submit(together.wait)
+        except RuntimeError:
+            together.abort()
+
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
         """Run *fn* on a thread of the pool, under watch."""
         return super().submit(self._watched, fn, *args, **kwargs)

@@ -105,6 +105,7 @@ class Worker:
         """Load and warm up all versions, once."""
         with self._loading:
             if not self._loaded:
+                self.threads.start()
                 self._start_log()
                 self.roster.load()
                 self._loaded = True

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,11 +75,24 @@ def answer_before_it_is_logged() -> None:
     worker.logged = at_once  # type: ignore[attr-defined]
 
 
+def refuse_threads() -> None:
+    """Let no thread be started while the file NO_THREADS is there: as at a limit of pids."""
+    start = threading.Thread.start
+
+    def refused(self: threading.Thread) -> None:
+        if os.path.exists(os.environ["NO_THREADS"]):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    threading.Thread.start = refused  # type: ignore[method-assign]
+
+
 FAULTS: Mapping[str, Callable[[], None]] = {
     "raise": make_models_raise,
     "loose": believe_bodies,
     "no-protocol": speak_as_uvicorn_does,
     "no-wait": answer_before_it_is_logged,
+    "no-threads": refuse_threads,
     "bare": leave_bentoml_alone,
     "late-stamp": stamp_late,
 }

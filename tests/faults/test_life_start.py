@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -18,9 +17,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.lives import FLOWERS
+from tests.faults.conftest import PATCHED
+from tests.faults.iris_home import QUICK, IrisHome, tag_of
+from tests.faults.lives import FLOWERS, until
 from tests.faults.traffic import IRIS
-from tests.servers import PROJECT, environment, free_port, serve, wait_until_up
+from tests.servers import (
+    PROJECT,
+    Server,
+    environment,
+    free_port,
+    serve,
+    wait_until_up,
+)
 
 pytestmark = pytest.mark.server
 
@@ -230,8 +238,51 @@ def test_c69_a_server_that_runs_short_answers_right_or_refuses_and_recovers(
     assert after.status_code == 200
 
 
+def test_c69_without_threads_to_be_had_it_answers_or_refuses_and_recovers(
+    tmp_path: Path,
+) -> None:
+    home, none_left = IrisHome.make(tmp_path / "home"), tmp_path / "none-left"
+    home.promote_first()
+    extra = QUICK | {"FAULT": "no-threads", "NO_THREADS": str(none_left)}
+    with serve(home.path, target=PATCHED, extra=extra) as server:
+        workers = server.workers()
+        none_left.touch()
+        predicted = [predict(server, rows) for rows in (1, 1000, 1, 1000)]
+        item = {"prediction_id": predicted[0].json()[0]["prediction_id"]}
+        items = {"items": [item | {"label": "setosa"}]}
+        told = httpx.post(f"{server.url}/v1/iris/feedback", json=items)
+        asked = [httpx.get(server.url + path) for path in READS]
+        home.promote_unasked(home.second)
+        until(lambda: "trial stopped" in server.output.read_text(), 60)
+        still = tag_of(server)
+        none_left.unlink()
+        until(lambda: tag_of(server) == home.second, 60)
+        told_later = httpx.post(f"{server.url}/v1/iris/feedback", json=items)
+        assert server.workers() == workers
+
+    assert [one.status_code for one in predicted] == [200] * 4
+    assert {one.status_code for one in asked} == {200}
+    assert (told.status_code, told.json()["code"]) == (503, "overloaded")
+    assert told.headers["retry-after"] == "1"
+    assert still == home.first
+    assert told_later.status_code == 202
+
+
+READS = (
+    *("/livez", "/readyz", "/metrics", "/v1/models", "/v1/models/iris", "/docs"),
+    *("/v1/models/iris/performance", "/v1/models/iris/params", "/openapi.json"),
+)
+
+
+def predict(server: Server, rows: int) -> httpx.Response:
+    return httpx.post(f"{server.url}/v1/iris/predict", json={"rows": [IRIS] * rows})
+
+
 @pytest.mark.slow
-def test_c69_a_full_run_directory_kills_no_worker(home: Path) -> None:
+@pytest.mark.parametrize("where", ["EKIBEN_RUN_DIR", "TMPDIR"])
+def test_c69_a_full_run_directory_or_tmp_kills_no_worker(
+    home: Path, where: str
+) -> None:
     small = Path(tempfile.mkdtemp(prefix="small-"))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", str(small)],
@@ -242,7 +293,7 @@ def test_c69_a_full_run_directory_kills_no_worker(home: Path) -> None:
         assert os.environ.get("CI") != "true", mounted.stderr
         pytest.skip("no right to mount a tmpfs")
     try:
-        with serve(home, extra=FLOWERS | {"EKIBEN_RUN_DIR": str(small)}) as server:
+        with serve(home, extra=FLOWERS | {where: str(small)}) as server:
             (before,) = server.workers()
             with contextlib.suppress(OSError), (small / "filler").open("wb") as filler:
                 while True:
@@ -256,10 +307,9 @@ def test_c69_a_full_run_directory_kills_no_worker(home: Path) -> None:
             assert server.workers() == [before]
             os.kill(before, signal.SIGKILL)
             (small / "filler").unlink()
-            time.sleep(1)
+            until(lambda: bool(set(server.workers()) - {before}), 30)
             wait_until_up(server, "/readyz")
-            (after,) = server.workers()
-            assert after != before
+            assert predict(server, 1).status_code == 200
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
         small.rmdir()

@@ -231,6 +231,42 @@ def test_without_a_model_every_request_is_told_so_and_the_queue_goes_on(
         assert all(isinstance(o, NotReady) for o in run(clients()))
 
 
+class Exhausted(ThreadPoolExecutor):
+    """Has a thread to be had from its second call on."""
+
+    refused = 0
+
+    def submit(self, *call: Any, **more: Any) -> Any:
+        if not self.refused:
+            self.refused += 1
+            raise RuntimeError("can't start new thread")
+        return super().submit(*call, **more)
+
+
+def test_where_no_thread_can_be_started_it_is_overloaded_and_goes_on() -> None:
+    model = Doubler()
+    model.cost.learn(1, 0.01)
+    with Exhausted(1) as executor:
+        admission = Admission(10)
+        dispatcher = Dispatcher(
+            "test", lambda: model, executor, admission, Limits(1000, 100, 1000)
+        )
+
+        async def clients() -> tuple[list[Any], Answer]:
+            refused = await asyncio.gather(
+                *(dispatcher.submit(numbers(n), seconds=5) for n in range(3)),
+                return_exceptions=True,
+            )
+            return refused, await dispatcher.submit(numbers(9), seconds=5)
+
+        refused, after = run(clients())
+
+    assert [type(one) for one in refused] == [Overloaded] * 3
+    assert doubles(after) == [18]
+    assert admission.rows == 0
+    assert not any(dispatcher.versions.of(model.tag).errors.values())
+
+
 def test_a_swap_falls_between_two_batches() -> None:
     current = [Doubler(tag="double:1")]
     with ThreadPoolExecutor(1) as executor:

@@ -1,5 +1,6 @@
 """Taking up what becomes production: when it swaps, what stays warm, what is rejected."""
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -90,7 +91,7 @@ def follower(roster: Roster, releases: Releases) -> Follower:
     return made
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "it did not happen"
@@ -189,6 +190,37 @@ def test_a_trial_that_was_stopped_says_nothing_and_is_made_again(
     until(lambda: roster.predictor("iris").tag == choices[1].tag)
     assert releases.rejected == []
     assert len(trials) == 2
+
+
+def test_where_there_is_no_thread_or_process_it_is_taken_up_later(
+    roster: Roster,
+    releases: Releases,
+    choices: list[Choice],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trials: list[str] = []
+
+    def no_process_once(_: str, choice: Choice) -> None:
+        trials.append(choice.tag)
+        if len(trials) == 1:
+            raise BlockingIOError("Resource temporarily unavailable")
+
+    def none_left(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    follower = Follower(roster, releases, no_process_once)
+    follower.look()
+    releases.move(choices[1])
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        follower.look()
+    assert trials == []
+    follower.look()
+    until(lambda: len(trials) == 1 and follower._seen == -1)
+    follower.look()
+
+    until(lambda: roster.predictor("iris").tag == choices[1].tag)
+    assert releases.rejected == []
 
 
 def test_only_the_newest_choice_is_swapped_in_however_long_an_older_one_loads(

@@ -53,3 +53,23 @@ def test_a_call_that_fails_is_not_watched_any_more(threads: ModelThreads) -> Non
         threads.submit(lambda: 1 / 0).result()
 
     assert not threads.hung(0.0)
+
+
+def test_threads_that_were_started_early_are_there_when_no_more_can_be_had(
+    threads: ModelThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads.start()
+
+    def none_left(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with ModelThreads(2) as late, monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        together = threading.Barrier(3)
+        calls = [threads.submit(together.wait) for _ in range(2)]
+        with pytest.raises(RuntimeError, match="new thread"):
+            late.submit(divmod, 7, 2)
+        late.start()
+        together.wait(10)
+
+    assert sorted(call.result(10) for call in calls) != [0, 0]

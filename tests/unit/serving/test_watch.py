@@ -150,7 +150,7 @@ def begin(desk: Desk) -> None:
 
 
 def until_tried(releases: Releases, times: int = 1) -> None:
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 60
     while releases.tries < times:
         assert time.monotonic() < limit, "nobody was told"
         time.sleep(0.01)
