@@ -83,13 +83,13 @@ SECTIONS: dict[str, tuple[Criterion, ...]] = {
               "an_extra_file_is_refused",
               "a_symlink_to_the_very_same_bytes_is_refused")),
           "tests/integration/test_following.py::test_a_version_that_is_damaged_after_its_promotion_is_rejected",
-          "tests/faults/test_store_faults.py::test_the_canary_would_be_made_if_the_model_were_unpickled"),
+          "tests/faults/test_store_faults.py::test_c40_c41_the_canary_would_be_made_if_the_model_were_unpickled"),
         c(41, "★", "A version that would run code is refused, sealed or not",
           *(f"tests/faults/test_store_faults.py::test_{name}" for name in (
               "a_resealed_version_of_another_module_is_refused",
               "resealed_yaml_makes_no_objects",
               "resealed_custom_objects_are_refused",
-              "the_canary_would_be_made_if_the_model_were_unpickled"))),
+              "c40_c41_the_canary_would_be_made_if_the_model_were_unpickled"))),
         c(42, "★", "A version that crashes, hangs, swallows memory or forks kills only its probe",
           *(f"tests/faults/test_probe.py::test_{name}" for name in (
               "a_version_that_breaks_its_loader_is_told_why",
@@ -128,7 +128,7 @@ SECTIONS: dict[str, tuple[Criterion, ...]] = {
     ),
     "Ledger": (
         c(55, "★", "A ledger that is locked, slow or away costs no prediction",
-          "tests/integration/test_following.py::test_without_the_ledger_the_last_version_answers_on_and_readyz_says_so",
+          "tests/integration/test_following.py::test_the_last_version_answers_on_while_the_ledger_is_away_and_readyz_says_so",
           "tests/integration/test_ledger_database.py::test_a_lock_that_stays_is_told_in_time_and_readers_do_not_mind"),
         c(56, "", "A kill in the middle of a commit leaves one chain with all that was acknowledged",
           "tests/integration/test_ledger_races.py::test_a_kill_at_any_moment_leaves_one_chain_with_all_that_was_acknowledged"),
@@ -145,7 +145,7 @@ SECTIONS: dict[str, tuple[Criterion, ...]] = {
         c(63, "", "Every record in exactly one file"),
     ),
     "Process, start, stop": (
-        c(65, "★", "A killed worker is replaced, or the container ends"),
+        c(65, "★", "A killed worker is replaced, or the container ends; only what it had in flight fails, and who asks again is answered"),
         c(66, "", "Liveness turns red for a hang, never for a slow model"),
         c(67, "★", "A drain loses no request"),
         c(68, "", "Whenever it is told to stop, it stops in time"),

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from ekiben import releases, upkeep
-from ekiben.errors import Conflict, NothingToRollBack
+from ekiben.errors import AlreadyProduction, Conflict, NothingToRollBack
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import Event, Grounds
 from ekiben.registry.store import Store
@@ -38,13 +39,13 @@ def race(url: str, rounds: int, barrier: Barrier, told: Connection) -> None:
     with LedgerDatabase.opened(url) as database:
         for number in range(rounds):
             seen = database.ledger().last("iris")
-            barrier.wait(60)
+            barrier.wait(300)
             try:
                 promote(database, f"iris:r{number}p{os.getpid()}", seen)
                 won.append(number)
             except Conflict:
                 pass
-            barrier.wait(60)
+            barrier.wait(300)
     told.send(won)
 
 
@@ -55,7 +56,7 @@ def race_to_move(url: str, rounds: int, barrier: Barrier, told: Connection) -> N
     with LedgerDatabase.opened(url) as database:
         for number in range(rounds):
             seen = database.ledger().last("iris")
-            barrier.wait(60)
+            barrier.wait(300)
             try:
                 if back:
                     roll_back(database, seen)
@@ -64,8 +65,49 @@ def race_to_move(url: str, rounds: int, barrier: Barrier, told: Connection) -> N
                 won.append(number)
             except (Conflict, NothingToRollBack):
                 pass
-            barrier.wait(60)
+            barrier.wait(300)
     told.send(won)
+
+
+def race_over(
+    versions: Sequence[tuple[str, str]],
+    url: str,
+    rounds: int,
+    barrier: Barrier,
+    told: Connection,
+) -> None:
+    """Move production between *versions*, tags with digests; tell how often it worked."""
+    won = []
+    with LedgerDatabase.opened(url) as database:
+        for number in range(rounds):
+            turn = os.getpid() + number
+            seen = database.ledger().last("iris")
+            barrier.wait(300)
+            try:
+                if turn % 3:
+                    promote_in(database, *versions[turn % len(versions)], seen=seen)
+                else:
+                    roll_back(database, seen)
+                won.append(number)
+            except (Conflict, NothingToRollBack, AlreadyProduction):
+                pass
+            barrier.wait(300)
+    told.send(won)
+
+
+def promote_in(database: LedgerDatabase, tag: str, digest: str, *, seen: int) -> Event:
+    """Promote *tag*, whose artefact has *digest*."""
+    return database.append(
+        "iris",
+        lambda ledger: ledger.promote(
+            "iris",
+            tag,
+            digest,
+            Grounds(actor="a test"),
+            seen=seen,
+            at=datetime.now(UTC),
+        ),
+    )
 
 
 def roll_back(database: LedgerDatabase, seen: int) -> Event:
@@ -81,7 +123,7 @@ def roll_back(database: LedgerDatabase, seen: int) -> Event:
 
 def open_at_once(url: str, barrier: Barrier) -> None:
     """Open a ledger that is not there yet, together with others."""
-    barrier.wait(60)
+    barrier.wait(300)
     LedgerDatabase.open(url).close()
 
 

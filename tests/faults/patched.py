@@ -11,6 +11,7 @@ from _bentoml_sdk import Service
 
 from ekiben.predictor import Predictor
 from ekiben.serving import bento_service, predict_route, worker
+from ekiben.serving.roster import Roster
 from ekiben.serving.worker import Worker
 from service import Ekiben
 from tests.faults.failures import FAILURES
@@ -87,12 +88,24 @@ def refuse_threads() -> None:
     threading.Thread.start = refused  # type: ignore[method-assign]
 
 
+def ask_the_ledger_each_time() -> None:
+    """Look the version up for every request, as where none is kept in memory."""
+    predictor = Roster.predictor
+
+    def asked(self: Roster, use_case: str) -> Any:
+        self._choose(use_case)
+        return predictor(self, use_case)
+
+    Roster.predictor = asked  # type: ignore[method-assign]
+
+
 FAULTS: Mapping[str, Callable[[], None]] = {
     "raise": make_models_raise,
     "loose": believe_bodies,
     "no-protocol": speak_as_uvicorn_does,
     "no-wait": answer_before_it_is_logged,
     "no-threads": refuse_threads,
+    "no-memory": ask_the_ledger_each_time,
     "bare": leave_bentoml_alone,
     "late-stamp": stamp_late,
 }

@@ -111,7 +111,7 @@ def ground(site: Site, haproxy: str) -> Iterator[Host]:
 
 
 @pytest.mark.slow
-def test_c72_a_wrong_bento_is_undone_and_a_right_one_takes_over_without_a_loss(
+def test_c72_a_wrong_bento_is_undone_and_a_right_one_takes_over_and_nothing_is_lost(
     site: Site, ground: Host
 ) -> None:
     deployer(ground).deploy(wish(ground, site.a.bento, 1))

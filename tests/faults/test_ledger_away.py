@@ -5,16 +5,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
 from ekiben.errors import LedgerUnavailable
 from ekiben.registry.database import WAIT_SECONDS, LedgerDatabase
+from tests.faults.conftest import PATCHED, home_beside
 from tests.faults.iris_home import (
+    IRIS,
     QUICK,
     IrisHome,
     Traffic,
@@ -68,6 +72,9 @@ def server(home: IrisHome) -> Iterator[Server]:
         yield running
 
 
+END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND pid <> pg_backend_pid()"
+"""Ends every session of a database but the one that asks."""
+
 Fault = Callable[[Postgres, SlowProxy, str], AbstractContextManager[None]]
 
 
@@ -116,16 +123,15 @@ def read_only(server: Postgres, _: SlowProxy, url: str) -> Iterator[None]:
     """Let every session be a reader's, those that are open too: they are ended."""
     name = url.rpartition("/")[2]
     setting = f"ALTER DATABASE {name} SET default_transaction_read_only ="
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND pid <> pg_backend_pid()"
     away = past(server, server.url("postgres"))
     with away.connect() as connection:
         connection.execute(sa.text(f"{setting} on"))
-        connection.execute(sa.text(end), {"name": name})
+        connection.execute(sa.text(END), {"name": name})
         try:
             yield
         finally:
             connection.execute(sa.text(f"{setting} off"))
-            connection.execute(sa.text(end), {"name": name})
+            connection.execute(sa.text(END), {"name": name})
     away.dispose()
 
 
@@ -183,6 +189,45 @@ def test_c55_postgresql_away_costs_no_prediction_and_is_used_again(
         f"{fault.__name__}: {traffic.statuses[200]} requests, none failed, "
         f"slowest {traffic.slowest:.2f} s; promote refused after {waited:.2f} s"
     )
+
+
+def test_c55_without_a_version_in_memory_predictions_need_the_ledger(
+    home: IrisHome, database_server: Postgres, network: SlowProxy, tmp_path: Path
+) -> None:
+    other = home_beside(home.path, tmp_path)
+    extra = {**QUICK, **home.extra, "FAULT": "no-memory"}
+    with serve(other, target=PATCHED, extra=extra) as forgetful:
+        assert tag_of(forgetful) == home.first
+        with killed(database_server, network, home.url):
+            answer = httpx.post(
+                f"{forgetful.url}/v1/iris/predict", json={"rows": IRIS.examples[:1]}
+            )
+
+    assert answer.status_code >= 500
+
+
+def test_c55_without_the_limits_a_promotion_waits_for_the_lock_for_ever(
+    home: IrisHome,
+    database_server: Postgres,
+    network: SlowProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ekiben.registry.engines.SERVER_SHARE", 1000)
+    monkeypatch.setattr("ekiben.registry.postgres.limited", nullcontext)
+    before = home.events()
+    with LedgerDatabase.opened(home.url) as database, ThreadPoolExecutor() as apart:
+        seen = database.ledger().last("iris")
+        with locked(database_server, network, home.url):
+            waiting = apart.submit(promote, database, "iris:never", seen)
+            with pytest.raises(TimeoutError):
+                waiting.result(2 * WAIT_SECONDS)
+            # It must not become production of the tests that follow.
+            with past(database_server, home.url).connect() as connection:
+                connection.execute(sa.text(END), {"name": home.url.rpartition("/")[2]})
+        with pytest.raises(LedgerUnavailable):
+            waiting.result(60)
+
+    assert home.events() == before
 
 
 def test_c55_postgresql_that_takes_a_second_for_each_answer(

@@ -102,7 +102,7 @@ def test_c62_the_access_line_says_what_was_answered(raising: Server) -> None:
     assert record["client"] == "127.0.0.1"
 
 
-def test_c62_without_the_setting_a_request_leaves_no_line(server: Server) -> None:
+def test_c62_where_nobody_asks_for_it_a_request_leaves_no_line(server: Server) -> None:
     before = server.output.read_text()
     with server.client() as client:
         for path in ("/livez", "/nowhere"):

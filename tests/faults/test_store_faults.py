@@ -74,7 +74,7 @@ def spoilt(content: bytes) -> Iterator[bytes]:
     yield content + b"\x00"
 
 
-def test_the_canary_would_be_made_if_the_model_were_unpickled(
+def test_c40_c41_the_canary_would_be_made_if_the_model_were_unpickled(
     store: Store, bomb: Path, canary: Path
 ) -> None:
     store.load("iris:bomb")

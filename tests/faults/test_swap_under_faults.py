@@ -1,4 +1,4 @@
-"""C-52: a swap while something else goes wrong is refused or completed, never half."""
+"""C-45, C-52: a swap while something else goes wrong is refused or completed, never half."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,9 @@ from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import Event, Grounds
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
+from tests.faults.ledger_children import race_over
 from tests.faulty import IRIS, faulty, sound
+from tests.integration.test_ledger_races import racing
 from tests.servers import PATIENCE, Server, serve
 from tests.tiny import ledger_url
 
@@ -178,6 +181,28 @@ def test_c52_of_two_swaps_at_once_the_newer_is_made(home: Home) -> None:
         assert came <= {first, second, third}
         time.sleep(5)  # what still loads must not come later
         assert answers(server, 40) == {third}
+
+
+@pytest.mark.parametrize(
+    "rounds",
+    [20, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
+)
+def test_c45_after_operators_raced_all_workers_answer_by_what_came_last(
+    home: Home, rounds: int
+) -> None:
+    versions = [(one.card.tag, one.digest) for one in home.versions]
+    url = ledger_url(home.path)
+    with serving(home) as server:
+        won = racing(partial(race_over, versions), url, rounds)
+        with LedgerDatabase.opened(url) as database:
+            production = database.verified().production("iris")
+        assert production is not None
+        came = answers_until(server, only(production.tag), 120)
+
+        assert len(set(won)) == len(won) > rounds // 4
+        assert came <= set(home.tags)
+        time.sleep(3)  # what still loads must not come later
+        assert answers(server, 40) == {production.tag}
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ def test_a_server_takes_up_a_promotion_and_a_rollback(
     print(f"rolled back {took:.2f} s after the command ended")  # noqa: T201
 
 
-def test_without_the_ledger_the_last_version_answers_on_and_readyz_says_so(
+def test_the_last_version_answers_on_while_the_ledger_is_away_and_readyz_says_so(
     running: Server, two_versions: tuple[Path, str, str]
 ) -> None:
     home, first, _ = two_versions
