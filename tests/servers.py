@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 PROJECT = Path(__file__).parent.parent
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 PATIENCE = 60.0
 """What a busy machine may take for what happens at once on an idle one, in seconds. Where
 it does not happen at all, so long is enough to tell."""

@@ -223,7 +223,8 @@ def test_c55_without_the_limits_a_promotion_waits_for_the_lock_for_ever(
                 waiting.result(2 * WAIT_SECONDS)
             # It must not become production of the tests that follow.
             with past(database_server, home.url).connect() as connection:
-                connection.execute(sa.text(END), {"name": home.url.rpartition("/")[2]})
+                name = {"name": home.url.rpartition("/")[2]}
+                connection.execute(sa.text(f"{END} AND wait_event_type = 'Lock'"), name)
         with pytest.raises(LedgerUnavailable):
             waiting.result(60)
 
