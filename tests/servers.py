@@ -17,6 +17,8 @@ PROJECT = Path(__file__).parent.parent
 START_SECONDS = 240.0
 """On a machine that does ten other things; a start takes 10 of them on one that does not."""
 STOP_SECONDS = 20.0
+PROBE_SECONDS = "120"
+"""What a version may take to load, where a test does not say it: a busy machine refuses none."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,14 @@ def free_port() -> int:
 
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment without our settings but *extra*, for a store at *home*."""
+    """Return an environment without our settings but *extra*, and patience, for a store at *home*."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("EKIBEN_")}
     kept.pop("PROMETHEUS_MULTIPROC_DIR", None)
     return {
         **kept,
         "BENTOML_HOME": str(home),
         "BENTOML_DO_NOT_TRACK": "True",
+        "EKIBEN_PROBE_SECONDS": PROBE_SECONDS,
         **(extra or {}),
     }
 
