@@ -123,6 +123,13 @@ class ExportRefused(EkibenError):
         super().__init__(f"{file} {reason}")
 
 
+class PageNotWritten(EkibenError):
+    """A page that a command was to write could not be written."""
+
+    def __init__(self, file: object, reason: str) -> None:
+        super().__init__(f"{file} cannot be written: {reason}")
+
+
 class InvalidDuration(EkibenError):
     """A moment is written in a way that cannot be read."""
 

@@ -1,6 +1,6 @@
 """Checks every version against the ledger, and removes those that nobody needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -76,18 +76,29 @@ def _untold(
     ]
 
 
-def removable(use_case: str, ledger: Ledger, store: Store, *, keep: int) -> list[str]:
+def removable(
+    use_case: str,
+    ledger: Ledger,
+    store: Store,
+    *,
+    keep: int,
+    logged: Callable[[str], Collection[str]],
+) -> list[str]:
     """Return the versions that may go, oldest first.
 
     Kept are production, the *keep* versions that rollbacks would go to first, the
-    *keep* that were trained last, and whatever is not sound: `verify` names it.
+    *keep* that were trained last, those by which answers in the log were given, as
+    *logged* tells of a use case, and whatever is not sound: `verify` names it.
     """
     if keep < 1:
         raise ValueError("a server keeps the version before warm: keep at least 1")
     standing = [event.to_tag for event in ledger.line(use_case)]
     trained = store.tags(use_case)
     needed = {*standing[-keep - 1 :], *trained[-keep:]}
-    return [tag for tag in trained if tag not in needed]
+    old = [tag for tag in trained if tag not in needed]
+    # The log is long: it is looked through only where something would go.
+    answered = logged(use_case) if old else ()
+    return [tag for tag in old if tag not in answered]
 
 
 def prune(
@@ -96,19 +107,20 @@ def prune(
     store: Store,
     ledger: LedgerDatabase,
     keep: int,
+    logged: Callable[[str], Collection[str]] = lambda use_case: (),
     dry_run: bool = False,
 ) -> list[str]:
     """Remove what is `removable` and return it; a *dry_run* removes nothing.
 
     Raises:
-        CorruptLedger: it cannot be known what is needed.
+        CorruptLedger, and what *logged* raises: it cannot be known what is needed.
     """
     with store.kept():
         known = ledger.verified()
         tags = [
             tag
             for name in use_cases
-            for tag in removable(name, known, store, keep=keep)
+            for tag in removable(name, known, store, keep=keep, logged=logged)
         ]
         for tag in () if dry_run else tags:
             store.remove(tag)

@@ -1,6 +1,5 @@
 """`ekiben compare`: two versions on the same rows, as tables, as JSON, as a page."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ekiben.cli.compare_page import render
+from ekiben.cli.pages import Html, write_page
 from ekiben.comparison import compare
 from ekiben.errors import UnknownUseCase
 from ekiben.registry.store import Store
@@ -22,10 +22,7 @@ def compare_command(
     a: Annotated[str, typer.Argument(metavar="A", help="The incumbent.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The candidate.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    html: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="Write a page with plots to this file."),
-    ] = None,
+    html: Html = None,
 ) -> None:
     """Compare version B with version A on the rows that B was tested on.
 
@@ -41,7 +38,7 @@ def compare_command(
     with Console(stderr=True).status("comparing"):
         found = compare(new, old, store=store, use_case=chosen)
     if html:
-        html.write_text(render(found), encoding="utf-8")
+        write_page(html, render(found))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:

@@ -123,8 +123,12 @@ def deploy(
     """
     if ((rollback or resume) and bento) or (rollback and resume):
         raise typer.BadParameter("one of BENTO, --rollback and --resume")
+    if (rollback or resume) and (replicas or runtime or image):
+        raise typer.BadParameter("--replicas, --runtime and --image are for a deploy")
     if ((render or context) and not kubernetes) or (resume and kubernetes):
         raise typer.BadParameter("--render and --context go with --kubernetes only")
+    if kubernetes and (replicas or runtime):
+        raise typer.BadParameter("the overlay says how many replicas, and how they run")
     settings = Settings.from_env()
     if kubernetes:
         cluster = Cluster(overlay, context)
@@ -187,8 +191,10 @@ def deployments(as_json: AsJson = False) -> None:
     ]
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
-    else:
+    elif facts:
         _print(facts)
+    else:
+        typer.echo("nothing is deployed on this host")
 
 
 def _image(

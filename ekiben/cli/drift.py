@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from ekiben.cli.catalogue import UseCaseName
 from ekiben.cli.drift_page import chance, render
+from ekiben.cli.pages import Html, write_page
 from ekiben.cli.setting import AsJson
 from ekiben.cli.window import Since
 from ekiben.errors import Drifted, NoProduction
@@ -26,10 +26,6 @@ from ekiben.use_cases.catalog import get_use_case
 
 STYLES = {"drifted": "bold red", "watch": "yellow", "none": "green"}
 
-Html = Annotated[
-    Path | None,
-    typer.Option(dir_okay=False, help="Write a page with plots to this file."),
-]
 FailOnDrift = Annotated[
     bool, typer.Option("--fail-on-drift", help="Exit 1 when it has drifted.")
 ]
@@ -50,7 +46,7 @@ def drift(
     with Console(stderr=True).status("comparing"):
         found = _measured(use_case, since or now - USUAL, now, Settings.from_env())
     if html:
-        html.write_text(render(found), encoding="utf-8")
+        write_page(html, render(found))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:

@@ -9,28 +9,30 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from ekiben.cli.catalogue import UseCaseName
 from ekiben.cli.setting import AsJson
-from ekiben.cli.since import moment_in
-from ekiben.errors import InvalidDuration
+from ekiben.cli.window import Since, read_moment
 from ekiben.monitoring.export import export
 from ekiben.monitoring.records import EPOCH
 from ekiben.monitoring.store import PredictionStore
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import get_use_case
 
-Since = Annotated[
-    str | None,
-    typer.Option(help="From when on: 30d, 12h, 90m, or a time. None: the beginning."),
+Until = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=read_moment,
+        metavar="AGE",
+        help="Up to when, the same forms. None: now.",
+    ),
 ]
 
 
 def export_command(
-    use_case: Annotated[str, typer.Argument(help="Whose predictions.")],
+    use_case: UseCaseName,
     file: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
     since: Since = None,
-    until: Annotated[
-        str | None, typer.Option(help="Up to when, the same forms. None: now.")
-    ] = None,
+    until: Until = None,
     tag: Annotated[str | None, typer.Option(help="Only this version's.")] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite the file if it is there.")
@@ -39,11 +41,10 @@ def export_command(
 ) -> None:
     """Write logged predictions, with feedback where there is some, to a Parquet file."""
     chosen = get_use_case(use_case)
-    now = datetime.now(UTC)
-    first = moment_in(since, now) if since else EPOCH
-    last = moment_in(until, now) if until else now + timedelta(seconds=1)
+    first = since or EPOCH
+    last = until or datetime.now(UTC) + timedelta(seconds=1)
     if last < first:
-        raise InvalidDuration("--until lies before --since")
+        raise typer.BadParameter("--until lies before --since")
     settings = Settings.from_env()
     with (
         PredictionStore.opened(settings.log_url) as store,

@@ -1,7 +1,8 @@
 """`ekiben verify` and `prune`: whether all is sound, and what may go."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -58,18 +59,21 @@ def prune(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove versions that are neither aliased, nor a rollback away, nor new; and
-    logged predictions that are older than EKIBEN_LOG_DAYS."""
-    settings = Settings.from_env()
-    with LedgerDatabase.opened(settings.ledger_url) as ledger:
-        tags = upkeep.prune(
-            names(use_case),
-            store=Store.at(settings.home),
-            ledger=ledger,
-            keep=keep,
-            dry_run=dry_run,
-        )
-    rows = _prune_log(names(use_case), settings, dry_run=dry_run)
+    """Remove logged predictions older than EKIBEN_LOG_DAYS, and versions that are neither
+    aliased, nor a rollback away, nor new, nor answered anything the log still holds."""
+    settings, chosen = Settings.from_env(), names(use_case)
+    before = datetime.now(UTC) - timedelta(days=settings.log_days)
+    with _log_of(settings) as log:
+        rows = _prune_log(log, chosen, before, dry_run=dry_run)
+        with LedgerDatabase.opened(settings.ledger_url) as ledger:
+            tags = upkeep.prune(
+                chosen,
+                store=Store.at(settings.home),
+                ledger=ledger,
+                keep=keep,
+                logged=lambda name: log.tags(name, since=before) if log else (),
+                dry_run=dry_run,
+            )
     if as_json:
         facts = {"removed": not dry_run, "tags": tags, "predictions": rows}
         typer.echo(json.dumps(facts, indent=2))
@@ -86,19 +90,31 @@ def prune(
         typer.echo("nothing to remove")
 
 
-def _prune_log(
-    use_cases: Sequence[str], settings: Settings, *, dry_run: bool
-) -> dict[str, int]:
-    """Remove what is past its days from the log; return how many rows of each use case."""
+@contextmanager
+def _log_of(settings: Settings) -> Iterator[PredictionStore | None]:
+    """Open the prediction log; None: there is none, and none is made."""
     kind, _, file = settings.log_url.partition(":///")
     if kind == "sqlite" and not Path(file).exists():
-        return {}
-    before = datetime.now(UTC) - timedelta(days=settings.log_days)
+        yield None
+        return
     with PredictionStore.opened(settings.log_url) as log:
-        found = {
-            name: log.count(name, since=EPOCH, until=before)
-            if dry_run
-            else log.prune(name, before=before)
-            for name in use_cases
-        }
+        yield log
+
+
+def _prune_log(
+    log: PredictionStore | None,
+    use_cases: Sequence[str],
+    before: datetime,
+    *,
+    dry_run: bool,
+) -> dict[str, int]:
+    """Remove what is past its days from the log; return how many rows of each use case."""
+    if log is None:
+        return {}
+    found = {
+        name: log.count(name, since=EPOCH, until=before)
+        if dry_run
+        else log.prune(name, before=before)
+        for name in use_cases
+    }
     return {name: rows for name, rows in found.items() if rows}

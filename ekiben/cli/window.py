@@ -20,14 +20,18 @@ EVERY = 100
 
 def read_since(text: str) -> datetime:
     """Read an age such as 30d, 12h or 45m, or an ISO 8601 time; without an offset it is UTC."""
-    now = datetime.now(UTC)
-    try:
-        since = moment_in(text, now)
-    except InvalidDuration as error:
-        raise typer.BadParameter(str(error)) from None
-    if since >= now:
+    since = read_moment(text)
+    if since >= datetime.now(UTC):
         raise typer.BadParameter(f"{text!r} is not in the past")
     return since
+
+
+def read_moment(text: str) -> datetime:
+    """Read the same, of the past or not."""
+    try:
+        return moment_in(text, datetime.now(UTC))
+    except InvalidDuration as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 Since = Annotated[

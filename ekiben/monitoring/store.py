@@ -14,7 +14,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ekiben.errors import LedgerUnavailable, LogUnavailable, UnknownPrediction
-from ekiben.monitoring.records import Logged, Observed, microseconds, moment_of
+from ekiben.monitoring.records import (
+    Logged,
+    Observed,
+    microseconds,
+    moment_of,
+)
 from ekiben.registry.engines import available, make_engine
 from ekiben.registry.migrating import Migrations
 
@@ -22,6 +27,8 @@ WAIT_SECONDS = 5.0
 """How long an operation waits for another writer or for PostgreSQL to answer."""
 CHUNK = 1000
 """Rows that are read at a time."""
+PIECE = 3_600_000_000
+"""Microseconds of the log that are looked through at a time."""
 ID_DIGITS = 6
 """Hexadecimal digits at the end of an id that a sample is drawn by."""
 MIGRATIONS = Migrations("ekiben.monitoring:migrations", "0001", "prediction_version")
@@ -124,6 +131,25 @@ class PredictionStore:
             removed += len(ids)
             if len(ids) < CHUNK:
                 return removed
+
+    def tags(self, use_case: str, *, since: datetime) -> set[str]:
+        """Return the versions by which rows were answered from *since* on.
+
+        Read in pieces, between which the log is free for others.
+        """
+        p = PREDICTIONS.c
+        found: set[str] = set()
+        start = sa.select(sa.func.min(p.at)).where(p.use_case == use_case)
+        end = microseconds(since)
+        while True:
+            with self._reading() as connection:
+                first = connection.scalar(start.where(p.at >= end))
+                if first is None:
+                    return found
+                end = first + PIECE
+                within = (p.use_case == use_case, p.at >= first, p.at < end)
+                wanted = sa.select(p.tag).where(*within).distinct()
+                found.update(connection.scalars(wanted))
 
     def find(self, prediction_id: str) -> Logged:
         """Return one prediction.

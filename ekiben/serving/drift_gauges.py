@@ -18,6 +18,7 @@ from ekiben.errors import DriftUnknown
 from ekiben.monitoring.refresh import Job
 from ekiben.registry.store import Store
 from ekiben.serving import metrics
+from ekiben.serving.room import memory_left
 from ekiben.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,11 @@ FIRST_SECONDS = 60.0
 """A server that has just started has better things to do."""
 MOST_SECONDS = 600.0
 """A computation that takes longer is ended."""
+NEEDED = 200 * 2**20
+NEEDED_EACH = 20 * 2**20
+"""Bytes that the process takes, and for each use case more: 308 MB for five with 20,000
+logged rows each. Where a container has less to give, the kernel would end a process of it,
+and on some clusters all of them."""
 LEVELS = {"none": 0, "watch": 1, "drifted": 2}
 UNKNOWN = -1
 """No reference, or not enough rows."""
@@ -47,8 +53,10 @@ class DriftGauges:
         *,
         compute: "Callable[[str], str] | None" = None,
         clock: Callable[[], float] = time.monotonic,
+        left: Callable[[], int | None] = memory_left,
     ) -> None:
         self._settings = settings
+        self._left = left
         self._store = store
         self._versions = versions
         self._compute = compute or run
@@ -110,7 +118,15 @@ class DriftGauges:
             gauge = metrics.drift_psi.labels(use_case, feature)
             gauge.set(math.nan if size is None else size)
 
+    def _check_room(self, versions: int) -> None:
+        left, needed = self._left(), NEEDED + versions * NEEDED_EACH
+        if left is not None and left < needed:
+            raise DriftUnknown(
+                f"the container has {left >> 20} MiB left, and it may take {needed >> 20}"
+            )
+
     def _computed(self, versions: Mapping[str, str]) -> list[Facts]:
+        self._check_room(len(versions))
         store = self._store()
         order = {
             "versions": dict(versions),
@@ -147,6 +163,9 @@ def run(order: str) -> str:
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
         raise DriftUnknown(f"it took over {MOST_SECONDS:g} s") from None
+    if child.returncode < 0:
+        ended = signal.Signals(-child.returncode).name
+        raise DriftUnknown(f"it ended with {ended}")
     if child.returncode != 0:
         last = complaint.strip().splitlines()[-1:] or [f"exit {child.returncode}"]
         raise DriftUnknown(last[0])

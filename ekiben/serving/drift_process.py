@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ekiben.errors import EkibenError
-from ekiben.serving.tied import die_with
+from ekiben.serving.tied import die_first, die_with
 
 if TYPE_CHECKING:
     from ekiben.schemas.drift import Drift
@@ -25,6 +25,7 @@ def main(order: str) -> None:
     """Do what *order* says: use case to tag, where the models are, and under which bounds."""
     told = json.loads(order)
     die_with(told["parent"])
+    die_first()
     os.nice(LOWEST)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (told["bytes"], told["bytes"]))

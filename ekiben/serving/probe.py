@@ -17,7 +17,7 @@ from ekiben.predictor import load_predictor
 from ekiben.registry.store import Store
 from ekiben.serving.cost import Cost
 from ekiben.serving.roster import Choice, warm_up
-from ekiben.serving.tied import die_with
+from ekiben.serving.tied import die_first, die_with
 from ekiben.use_cases.catalog import get_use_case
 
 NICE = 10
@@ -121,6 +121,7 @@ def main(order: str) -> int:
     """Do what *order* says, under its limits; say on standard output why not."""
     told = json.loads(order)
     die_with(told["parent"])
+    die_first()
     os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (told["bytes"], told["bytes"]))

@@ -19,7 +19,7 @@ from ekiben.packaging.containers import Confinement, Container, Engine
 PEPPER = "a pepper that only the tests have"
 KEYS = "sqlite:////var/ekiben/keys.db"
 """In memory, so that the container needs nothing from outside; in earnest PostgreSQL."""
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 FORWARD = Path(__file__).with_name("forward.py")
 
 

@@ -132,7 +132,7 @@ def either_server(box: Box) -> Server:
     headers = {"Authorization": f"Bearer {box.new_key('predict', 'feedback', 'read')}"}
     server = Server(box.url, box.forwarder, box.output, headers)
     with server.client() as asking:
-        for _ in range(100):
+        for _ in range(600):
             if asking.get("/v1/models").status_code == 200:
                 return server
             time.sleep(0.1)

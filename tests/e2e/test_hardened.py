@@ -12,6 +12,7 @@ from ekiben.packaging.containers import Confinement, Container, Engine
 from tests.criteria_plugin import Figure
 from tests.e2e.boxes import Box, hardened
 from tests.e2e.probe import MANY
+from tests.timing import at_most, measures_time
 
 PROBE = Path(__file__).with_name("probe.py").read_text()
 GREEDY = "x = bytearray(700 * 2**20); print(len(x))"
@@ -115,6 +116,7 @@ def test_c84_the_health_check_says_what_the_server_says(box: Box) -> None:
     assert told.split() == ["0", "1"]
 
 
+@measures_time
 def test_c85_a_stopped_container_ends_in_time_and_with_0(
     engine: Engine, image: str, tmp_path: Path, figure: Figure
 ) -> None:
@@ -126,4 +128,4 @@ def test_c85_a_stopped_container_ends_in_time_and_with_0(
 
     figure("stop, s", round(seconds, 1))
     assert found.exit_code == 0
-    assert seconds < 25
+    at_most(25, seconds)

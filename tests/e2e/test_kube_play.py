@@ -22,7 +22,7 @@ from tests.servers import PROJECT, free_port
 OVERLAY = PROJECT / "deploy" / "kubernetes" / "overlays" / "production"
 NAME = "ekiben-kube-play"
 SECRETS = {"database-url": "sqlite:////tmp/ledger.db", "key-pepper": "k" * 40}
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 FLOWER = {
     "sepal_length": 5.1,
     "sepal_width": 3.5,
@@ -130,7 +130,7 @@ def test_the_pod_answers_a_prediction(pod: Pod) -> None:
         == 401
     )
 
-    for _ in range(100):
+    for _ in range(600):
         answer = httpx.post(
             f"{pod.url}/v1/iris/predict",
             json={"rows": [FLOWER]},

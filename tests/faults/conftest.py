@@ -1,5 +1,6 @@
 """Servers for the fault tests: as shipped, and with a defence taken away."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,18 @@ import pytest
 from tests.servers import Server, serve
 
 PATCHED = "tests.faults.patched:Ekiben"
+
+
+@pytest.fixture(scope="session")
+def library() -> Path:
+    """The library that lies about the time; without it a test skips, but never in CI."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if found:
+        return found[0]
+    reason = "libfaketime is not installed: apt-get install faketime"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture

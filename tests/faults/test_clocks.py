@@ -1,12 +1,8 @@
 """C-58: clocks that jump or drift move no release out of order, and hang no request."""
 
-import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -16,8 +12,9 @@ from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import LEAD
 from ekiben.registry.ledger import production_at
 from ekiben.registry.store import Store
-from tests.faults.iris_home import QUICK, IrisHome, Traffic, tag_of, until
-from tests.servers import Server, serve
+from tests.faults.clocks import ahead, with_a_clock
+from tests.faults.iris_home import IrisHome, Traffic, tag_of, until
+from tests.servers import Server
 from tests.tiny import promote_in
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -32,58 +29,10 @@ SLOWEST = 10.0
 
 
 @pytest.fixture(scope="module")
-def library() -> Path:
-    """The library that lies about the time; without it a test skips, but never in CI."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    if found:
-        return found[0]
-    reason = "libfaketime is not installed: apt-get install faketime"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> IrisHome:
     made = IrisHome.make(tmp_path_factory.mktemp("clocks"))
     made.promote_first()
     return made
-
-
-SLEEP = """
-import select, time
-time.sleep = lambda seconds: select.select([], [], [], seconds) and None
-"""
-"""Python sleeps until a time of the monotonic clock, which libfaketime takes for its own."""
-
-
-@contextmanager
-def with_a_clock(home: IrisHome, library: Path, clock: Path) -> Iterator[Server]:
-    """Serve by the time that the file *clock* says.
-
-    Only the time of day is false: Python waits by the monotonic clock itself, which
-    libfaketime cannot hide from it, so that a false one would show our own waits wrong.
-    """
-    (clock.parent / "sitecustomize.py").write_text(SLEEP)
-    extra = {
-        "LD_PRELOAD": str(library),
-        "PYTHONPATH": str(clock.parent),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_CACHE_DURATION": "1",
-        "NO_FAKE_STAT": "1",  # else every compiled module looks outdated
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    with serve(home.path, extra={**QUICK, **extra}) as running:
-        yield running
-
-
-def time_of(server: Server) -> datetime:
-    return parsedate_to_datetime(httpx.get(f"{server.url}/livez").headers["date"])
-
-
-def ahead(server: Server) -> float:
-    """Return by how many seconds the server's clock is ahead of ours."""
-    return (time_of(server) - datetime.now(UTC)).total_seconds()
 
 
 def moved(home: IrisHome, server: Server, tag: str, off: timedelta) -> float:

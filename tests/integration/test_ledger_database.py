@@ -20,6 +20,7 @@ from tests.faults.ledger_children import (
     promote,
 )
 from tests.postgres import Postgres
+from tests.timing import at_most, measures_time
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["tests.faults.ledger_children"])
@@ -112,6 +113,7 @@ def test_many_that_open_a_new_ledger_at_once_make_it_once(url: str) -> None:
     assert [one.exitcode for one in openers] == [0] * RACERS
 
 
+@measures_time
 @pytest.mark.parametrize(
     ("wait", "seconds"),
     [
@@ -139,10 +141,11 @@ def test_a_lock_that_stays_is_told_in_time_and_readers_do_not_mind(
     here.send("let go")
     child.join()
 
-    assert wait <= waited < wait + 1
+    assert wait <= waited
     assert len(database.verified().events) == 1
     promote(database, "iris:b", seen=1)
     database.close()
+    at_most(wait + 1, waited)
 
 
 def test_a_lock_that_goes_in_time_is_waited_for(tmp_path: Path) -> None:
@@ -198,6 +201,7 @@ def test_what_is_no_database_is_told_in_one_line(tmp_path: Path) -> None:
         LedgerDatabase.open(f"sqlite:///{tmp_path / 'ledger.db'}")
 
 
+@measures_time
 def test_a_poll_of_sqlite_takes_less_than_a_millisecond(tmp_path: Path) -> None:
     with LedgerDatabase.opened(f"sqlite:///{tmp_path / 'ledger.db'}") as database:
         promoted(database, "iris:a")
@@ -207,4 +211,4 @@ def test_a_poll_of_sqlite_takes_less_than_a_millisecond(tmp_path: Path) -> None:
             database.head_sequence()
             taken.append(time.perf_counter() - started)
 
-    assert statistics.median(taken) < 1e-3
+    at_most(1e-3, statistics.median(taken))

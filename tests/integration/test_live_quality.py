@@ -24,10 +24,11 @@ from ekiben.settings import Settings
 from ekiben.use_cases.catalog import get_use_case
 from tests.feedback import log_of, predict, tell
 from tests.servers import PROJECT, Server, environment, serve
+from tests.timing import at_most, measures_time
 
 pytestmark = pytest.mark.server
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,7 @@ def test_of_many_who_post_the_same_to_two_workers_each_item_is_accepted_once(
     assert not any(one["unknown"] for one in taken)
 
 
+@measures_time
 def test_while_the_log_is_locked_feedback_is_503_and_predictions_go_on(
     watched: Watched,
 ) -> None:
@@ -229,5 +231,5 @@ def test_while_the_log_is_locked_feedback_is_503_and_predictions_go_on(
 
     assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
     assert int(refused.headers["retry-after"]) >= 1
-    assert slowest < 2.0
     assert again.json() == {"accepted": 1, "duplicates": 0, "unknown": []}
+    at_most(2.0, slowest)

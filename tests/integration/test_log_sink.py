@@ -20,6 +20,9 @@ from ekiben.monitoring.store import PredictionStore
 from ekiben.schemas.spam import Message
 from ekiben.settings import Settings
 from tests.postgres import Postgres
+from tests.timing import at_most, measures_time
+
+PATIENCE = 120.0
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = datetime.now(UTC) + timedelta(days=9)
@@ -151,6 +154,7 @@ def add(predictions: PredictionLog) -> "asyncio.Future[None] | None":
     )
 
 
+@measures_time
 @pytest.mark.parametrize("policy", ["fail-open", "fail-closed"])
 def test_c60_a_postgresql_that_is_stopped_holds_nobody_and_loses_nothing(
     away: Postgres, policy: str, tmp_path: Path
@@ -171,7 +175,7 @@ def test_c60_a_postgresql_that_is_stopped_holds_nobody_and_loses_nothing(
     def answered() -> bool:
         began = time.monotonic()
         done = asyncio.run(ask())
-        assert time.monotonic() - began < 6
+        at_most(6, time.monotonic() - began)
         return done
 
     assert answered()
@@ -179,7 +183,7 @@ def test_c60_a_postgresql_that_is_stopped_holds_nobody_and_loses_nothing(
     with away.stopped():
         while_stopped = [answered() for _ in range(3)]
     assert while_stopped == [policy == "fail-open"] * 3
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while not answered():
         assert time.monotonic() < end
     predictions.stop(30)
@@ -190,7 +194,7 @@ def test_c60_a_postgresql_that_is_stopped_holds_nobody_and_loses_nothing(
 
 
 def until_written(told: Silent, rows: int) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while told.rows < rows:
         assert time.monotonic() < end
         time.sleep(0.02)

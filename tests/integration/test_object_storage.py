@@ -264,4 +264,6 @@ def test_a_store_that_is_away_is_told_of_in_time(
     told = refusal(away.ekiben(tmp_path / "here", "push", TAG, URL))
 
     assert URL in told
-    assert time.monotonic() - began < 60
+    assert (
+        time.monotonic() - began < 180
+    )  # as the command itself takes a minute on a busy machine

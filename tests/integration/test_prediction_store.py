@@ -51,6 +51,25 @@ def test_what_is_not_there_is_unknown(log: PredictionStore, name: str) -> None:
         log.find(name)
 
 
+def test_the_versions_that_answered_are_found_in_all_of_the_window(
+    log: PredictionStore,
+) -> None:
+    log.write(
+        [
+            logged(0, tag="spam:old"),
+            *(logged(minute, tag="spam:a") for minute in (1, 2, 3000)),
+            logged(100_000, tag="spam:b"),
+            logged(5, use_case="iris", tag="iris:a"),
+        ]
+    )
+    after = NOON + timedelta(minutes=1)
+
+    assert log.tags("spam", since=after) == {"spam:a", "spam:b"}
+    assert log.tags("spam", since=NOON) == {"spam:old", "spam:a", "spam:b"}
+    assert log.tags("iris", since=NOON) == {"iris:a"}
+    assert log.tags("fraud", since=NOON) == set()
+
+
 def test_a_window_is_read_in_order_and_chunks(
     log: PredictionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

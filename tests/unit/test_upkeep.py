@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ekiben import upkeep
+from ekiben.errors import LogUnavailable
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.store import Store
 from tests.tiny import promote_in, register, trained
@@ -113,6 +114,36 @@ def test_prune_keeps_production_what_rollbacks_go_to_and_the_newest(
     assert store.tags("iris") == ["iris:v2", "iris:v3", "iris:v5"]
     assert faults(store, ledger) == ()
     assert prune(store, ledger, keep=1) == []
+
+
+def test_a_version_stays_as_long_as_the_log_holds_what_it_answered(
+    store: Store, ledger: LedgerDatabase
+) -> None:
+    """Else the answers could be neither replayed nor explained."""
+    promote(store, ledger, "v1", "v2", "v3")
+    log = {"iris:v1"}
+
+    def pruned() -> list[str]:
+        return upkeep.prune(
+            ["iris"], store=store, ledger=ledger, keep=1, logged=lambda _: log
+        )
+
+    assert pruned() == ["iris:v4"]
+    log.clear()
+    assert pruned() == ["iris:v1"]
+
+
+def test_what_the_log_cannot_tell_removes_nothing(
+    store: Store, ledger: LedgerDatabase
+) -> None:
+    def away(use_case: str) -> set[str]:
+        raise LogUnavailable("away")
+
+    promote(store, ledger, "v1", "v2", "v3")
+
+    with pytest.raises(LogUnavailable):
+        upkeep.prune(["iris"], store=store, ledger=ledger, keep=1, logged=away)
+    assert len(store.tags("iris")) == len(VERSIONS)
 
 
 def test_a_dry_run_only_tells(store: Store, ledger: LedgerDatabase) -> None:

@@ -13,7 +13,7 @@ from uuid_utils import uuid7
 
 from ekiben.cli import app
 from ekiben.cli.drift_page import chance, render
-from ekiben.errors import Drifted, NoProduction
+from ekiben.errors import Drifted, NoProduction, PageNotWritten
 from ekiben.monitoring.records import Logged
 from ekiben.monitoring.reference import (
     REFERENCE,
@@ -157,6 +157,16 @@ def test_the_page_is_one_file_that_loads_nothing(home: Path, tmp_path: Path) -> 
     assert html.count("<svg") == len(FIELDS) + 1
     assert html.index("petal_width, value") < html.index("sepal_length, value")
     assert not re.search(r"<script|<link|<img|src=|href=|url\(|@import", html)
+
+
+def test_a_page_that_cannot_be_written_is_refused(home: Path, tmp_path: Path) -> None:
+    nowhere = runner.invoke(app, ["drift", "iris", "--html", "/nowhere/drift.html"])
+    full = runner.invoke(app, ["drift", "iris", "--html", "/dev/full"])
+
+    assert nowhere.exit_code == 2
+    assert "no folder" in nowhere.output
+    assert isinstance(full.exception, PageNotWritten)
+    assert "No space left" in str(full.exception)
 
 
 def test_names_on_the_page_are_escaped_and_gaps_named() -> None:

@@ -118,19 +118,28 @@ def test_a_file_that_is_there_is_left_alone(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "told"),
     [
-        ["export", "cats", "x.parquet"],
-        ["export", "iris", "/nowhere/x.parquet"],
-        ["export", "iris", "x.parquet", "--since", "yesterday"],
-        ["export", "iris", "x.parquet", "--since", "1d", "--until", "2d"],
+        pytest.param(["cats", "x.parquet"], "no use case", id="use-case"),
+        pytest.param(["iris", "x.parquet", "--since", "yesterday"], "time", id="since"),
+        pytest.param(["iris", "x.parquet", "--until", "later"], "time", id="until"),
+        pytest.param(
+            ["iris", "x.parquet", "--since", "1d", "--until", "2d"],
+            "before --since",
+            id="backwards",
+        ),
     ],
-    ids=["use-case", "directory", "moment", "backwards"],
 )
-def test_what_cannot_be_exported_is_said_in_one_line(
-    home: Path, words: list[str]
+def test_what_is_asked_wrongly_is_wrong_usage(
+    home: Path, words: list[str], told: str
 ) -> None:
-    result = run(*words)
+    result = run("export", *words)
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def test_what_cannot_be_written_is_said_in_one_line(home: Path) -> None:
+    result = run("export", "iris", "/nowhere/x.parquet")
     assert isinstance(result.exception, EkibenError)
     assert "\n" not in str(result.exception)
 

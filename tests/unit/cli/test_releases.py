@@ -15,8 +15,11 @@ from typer.testing import CliRunner, Result
 
 from ekiben.cli import app
 from ekiben.errors import EkibenError
+from ekiben.monitoring.store import PredictionStore
 from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.store import Store
+from ekiben.settings import Settings
+from tests.logbook import logged
 from tests.servers import PROJECT, environment
 from tests.tiny import productions
 
@@ -302,6 +305,20 @@ def test_prune_tells_what_goes_and_removes_it(home: Path, tags: list[str]) -> No
     assert done("prune", "iris", "--keep", "1") == f"{tags[1]} removed\n"
     assert Store.at(home).tags("iris") == [tags[0], tags[2]]
     assert done("prune") == "nothing to remove\n"
+
+
+def test_prune_leaves_a_version_by_which_logged_rows_were_answered(
+    home: Path, tags: list[str]
+) -> None:
+    done("promote", "iris", tags[2])
+    with PredictionStore.opened(Settings(home=home).log_url) as log:
+        log.write([logged(tags[1], {}, {}, datetime.now(UTC))])
+
+    assert done("prune", "--keep", "1") == "nothing to remove\n"
+
+    with PredictionStore.opened(Settings(home=home).log_url) as log:
+        log.prune("iris", before=datetime.now(UTC))
+    assert done("prune", "--keep", "1") == f"{tags[1]} removed\n"
 
 
 def test_a_rollback_imports_nothing_that_takes_long(home: Path) -> None:

@@ -37,12 +37,14 @@ class Bench:
         self.versions = {"tea": "tea:a"}
         self.orders: list[dict[str, Any]] = []
         self.facts: list[dict[str, Any]] | DriftUnknown = [DRIFTED]
+        self.left: int | None = None
         self.gauges = DriftGauges(
             Settings(home=home, drift_seconds=seconds),
             lambda: Store.at(home),
             lambda: self.versions,
             compute=self._compute,
             clock=lambda: self.now,
+            left=lambda: self.left,
         )
 
     def _compute(self, order: str) -> str:
@@ -63,6 +65,19 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     yield Bench(tmp_path)
     for gauge in (metrics.drift_psi, metrics.drift_verdict, metrics.drift_rows):
         gauge.clear()
+
+
+def test_where_a_container_has_no_room_it_is_not_begun_and_the_reason_is_told(
+    bench: Bench,
+) -> None:
+    bench.left = 219 * 2**20
+    with pytest.raises(DriftUnknown, match="has 219 MiB left, and it may take 220"):
+        bench.after(FIRST_SECONDS)
+    assert (bench.orders, verdict()) == ([], -1)
+
+    bench.left = 220 * 2**20
+    assert bench.after(3600) == 1
+    assert verdict() == 2
 
 
 def verdict() -> float:
