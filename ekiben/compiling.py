@@ -10,7 +10,6 @@ from ekiben.compiled.artefact import (
     Malformed,
     NotCompilable,
     Scorer,
-    in_order,
     read_artefact,
 )
 from ekiben.compiled.forms import load_scorer
@@ -60,8 +59,7 @@ def _compared(
         answers = use_case.answer(probabilities, decision)
         return [use_case.label_of(one) for one in answers]
 
-    learned = list(estimator.classes_)
-    native = in_order(estimator.predict_proba, learned, use_case.classes)
+    native = use_case.own_scorer(estimator)
     files = artefact.render()
     try:
         score = load_scorer(read_artefact(files), use_case.classes)

@@ -82,8 +82,10 @@ def _serving_scorer(use_case: UseCase, version: Version) -> Scorer:
         ArtefactRefused: what is to answer cannot be loaded.
     """
     compiled = version.manifest.card.compiled
-    if compiled is None or compiled.serves == "native":
+    if compiled is None:
         return scorer_of(use_case, version.estimator)
+    if compiled.serves == "native":
+        return use_case.own_scorer(version.estimator)
     try:
         return load_scorer(read_artefact(version.files), use_case.classes)
     except Malformed as error:

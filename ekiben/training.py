@@ -23,7 +23,7 @@ from ekiben.registry.libraries import PLATFORM, running_platform
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
 from ekiben.schemas.model_card import Evaluation, Golden, ModelCard
-from ekiben.use_cases.use_case import Estimator, Fields, Floats, UseCase
+from ekiben.use_cases.use_case import Estimator, Fields, Floats, Scorer, UseCase
 
 SEED = 0
 VALIDATION_SHARE = 0.2
@@ -121,7 +121,7 @@ def fit(
     estimator = use_case.build(seed)
     estimator.fit(encode(table.frame.iloc[parts.train]), labels[parts.train])
     seconds = clock() - started
-    score = scorer_of(use_case, estimator)
+    score = _uncompiled(use_case, estimator)
     validation = encode(table.frame.iloc[parts.validation])
     decision = use_case.decide(
         labels[parts.validation], score(validation), labels[parts.train]
@@ -139,6 +139,17 @@ def fit(
     )
     kept[REFERENCE] = render_reference(usual)
     return Trained(predictor, estimator, evaluation, golden, seconds, kept, compilation)
+
+
+def _uncompiled(use_case: UseCase, estimator: Estimator) -> Scorer:
+    """Return what answers where plain files do not.
+
+    A use case that compiles may make its scorer of the same files: where these are in
+    doubt, the estimator speaks for itself.
+    """
+    if use_case.compile is None:
+        return scorer_of(use_case, estimator)
+    return use_case.own_scorer(estimator)
 
 
 def split(labels: NDArray[Any], rng: np.random.Generator) -> Split:

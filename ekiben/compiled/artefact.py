@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def read_artefact(files: Mapping[str, bytes]) -> Artefact:
             if name.startswith(FOLDER) and name != DESCRIPTION
         }
         classes = tuple(described["classes"])
-        return Artefact(described["form"], classes, described["facts"], named)
+        return Artefact(str(described["form"]), classes, described["facts"], named)
     except (KeyError, TypeError, ValueError) as error:
         raise Malformed(f"{DESCRIPTION} cannot be read: {error!r}") from None
 
@@ -88,7 +89,7 @@ def unpack(content: bytes) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise Malformed(f"the arrays cannot be read: {error!r}") from None
 
 

@@ -27,7 +27,7 @@ def load_scorer(artefact: Artefact, classes: Sequence[Any]) -> Scorer:
             the classes are others.
     """
     if artefact.form not in FORMS:
-        raise Malformed(f"there is no form {artefact.form!r}")
+        raise Malformed(f"there is no form {artefact.form!r} in this Ekiben")
     try:
         score = FORMS[artefact.form](artefact)
         return in_order(score, artefact.classes, classes)

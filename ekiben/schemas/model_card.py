@@ -108,6 +108,7 @@ class ModelCard(Record):
     )
     compiled: Compiled | None = Field(
         default=None,
+        exclude_if=lambda found: found is None,
         description="Whether it is served from plain files; null: by its estimator, "
         "as every version from before there were such files.",
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from ekiben.compiled.artefact import Artefact, Floats, Scorer
+from ekiben.compiled.artefact import Artefact, Floats, Scorer, in_order
 from ekiben.datasets import Dataset
 from ekiben.schemas.base import Prediction, Row
 
@@ -96,10 +96,21 @@ class UseCase:
     """A version whose calibration error is surely larger does not become production."""
     compile: Callable[[Any], Artefact] | None = None
     """A fitted estimator to plain files that score as it does, or NotCompilable; None:
-    versions are served by the estimator itself."""
+    versions are served by `scorer`. Where they turn out to differ, `own_scorer` serves."""
     prior: float | None = None
     """The share of positives that stated probabilities are meant for, where it is not
     that of the table; binary only."""
+
+    def own_scorer(self, estimator: Any) -> Scorer:
+        """Return a fitted *estimator*'s `predict_proba`, columns in the order of `classes`.
+
+        It is what a compiled form is held against, and shares no code with one.
+
+        Raises:
+            ValueError: the estimator learned other classes than the use case has.
+        """
+        learned = list(estimator.classes_)
+        return in_order(estimator.predict_proba, learned, self.classes)
 
     @property
     def examples(self) -> list[dict[str, Any]]:
