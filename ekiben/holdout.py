@@ -91,7 +91,7 @@ def read_holdout(use_case: UseCase, files: Mapping[str, bytes]) -> Holdout:
     records = [json.loads(line) for line in lines]
     frame = pd.DataFrame.from_records([one["row"] for one in records])
     try:
-        frame = check(frame, use_case.dataset.table, "the test rows")
+        frame = check(frame, use_case.dataset.schema, "the test rows")
     except InvalidTable as error:
         raise NoEvidence(str(error)) from None
     weights = np.array([one["weight"] for one in records], dtype=np.float64)

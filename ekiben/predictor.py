@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ekiben.compiled.artefact import Malformed, in_order, read_artefact
+from ekiben.compiled.forms import load_scorer
 from ekiben.errors import ArtefactRefused, BatchShapeMismatch
 from ekiben.registry.store import Store, Version
 from ekiben.schemas.base import Row
@@ -64,19 +66,30 @@ class Predictor:
 def scorer_of(use_case: UseCase, estimator: Any) -> Scorer:
     """Return the scorer of a fitted *estimator*, its columns in the order of `classes`.
 
-    scikit-learn sorts its classes; a use case may name them in any order.
-
     Raises:
         ValueError: the estimator learned other classes than the use case has.
     """
     score = use_case.scorer(estimator)
-    learned = list(estimator.classes_)
-    if sorted(learned) != sorted(use_case.classes):
-        raise ValueError(f"{use_case.name}: classes {learned}, not {use_case.classes}")
-    order = [learned.index(one) for one in use_case.classes]
-    if order == list(range(len(order))):
-        return score
-    return lambda encoded: score(encoded)[:, order]
+    return in_order(score, list(estimator.classes_), use_case.classes)
+
+
+def _serving_scorer(use_case: UseCase, version: Version) -> Scorer:
+    """Return what answers: the compiled files where they passed, else the estimator.
+
+    A version that is compiled is never unpickled.
+
+    Raises:
+        ArtefactRefused: what is to answer cannot be loaded.
+    """
+    compiled = version.manifest.card.compiled
+    if compiled is None:
+        return scorer_of(use_case, version.estimator)
+    if compiled.serves == "native":
+        return use_case.own_scorer(version.estimator)
+    try:
+        return load_scorer(read_artefact(version.files), use_case.classes)
+    except Malformed as error:
+        raise ArtefactRefused(version.tag, str(error)) from None
 
 
 def load_predictor(
@@ -90,12 +103,11 @@ def load_predictor(
         UnknownModel: no version has exactly that tag.
         ArtefactRefused: a file is not what was registered, or an answer differs.
     """
-    version: Version = store.load(tag)
+    version: Version = store.open(tag)
     if digest is not None and version.manifest.digest != digest:
         raise ArtefactRefused(tag, "it is not the artefact that was promoted")
-    predictor = Predictor.of(
-        use_case, version.estimator, version.manifest.card.decision, tag
-    )
+    score = _serving_scorer(use_case, version)
+    predictor = Predictor(use_case, score, version.manifest.card.decision, tag)
     fault = golden_fault(predictor, version.manifest.golden)
     if fault is not None:
         raise ArtefactRefused(tag, fault)

@@ -3,7 +3,7 @@
 import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from ekiben.compiling import Compilation, compile_estimator
 from ekiben.datasets import Table
 from ekiben.errors import InvalidTable
 from ekiben.evaluation import evaluate
@@ -22,7 +23,7 @@ from ekiben.registry.libraries import PLATFORM, running_platform
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
 from ekiben.schemas.model_card import Evaluation, Golden, ModelCard
-from ekiben.use_cases.use_case import Estimator, Fields, Floats, UseCase
+from ekiben.use_cases.use_case import Estimator, Fields, Floats, Scorer, UseCase
 
 SEED = 0
 VALIDATION_SHARE = 0.2
@@ -56,6 +57,8 @@ class Trained:
     seconds: float
     evidence: Mapping[str, bytes]
     """Files that the version will be judged by."""
+    compilation: Compilation = field(default_factory=Compilation)
+    """What the version is served by."""
 
 
 def train(
@@ -87,6 +90,7 @@ def train(
             decision=trained.predictor.decision,
             evaluation=trained.evaluation,
             schema_sha256=use_case.schema_sha256,
+            compiled=trained.compilation.verdict,
         )
 
     return store.register(
@@ -94,7 +98,7 @@ def train(
         trained.estimator,
         make_card=make_card,
         golden=trained.golden,
-        extras=trained.evidence,
+        extras={**trained.evidence, **trained.compilation.files},
     )
 
 
@@ -117,13 +121,13 @@ def fit(
     estimator = use_case.build(seed)
     estimator.fit(encode(table.frame.iloc[parts.train]), labels[parts.train])
     seconds = clock() - started
-    score = scorer_of(use_case, estimator)
+    score = _uncompiled(use_case, estimator)
+    validation = encode(table.frame.iloc[parts.validation])
     decision = use_case.decide(
-        labels[parts.validation],
-        score(encode(table.frame.iloc[parts.validation])),
-        labels[parts.train],
+        labels[parts.validation], score(validation), labels[parts.train]
     )
-    predictor = Predictor(use_case, score, decision, tag="")
+    compilation = compile_estimator(use_case, estimator, validation, decision)
+    predictor = Predictor(use_case, compilation.score or score, decision, tag="")
     test = Table(table.frame.iloc[parts.test], table.card)
     evaluation, answers, stated = _evaluate(predictor, test, labels[parts.test], seed)
     golden_places = pick_golden(labels[parts.test], answers, stated, use_case.classes)
@@ -134,7 +138,18 @@ def fit(
         use_case, table.frame, parts.test, predictor, np.random.default_rng(seed)
     )
     kept[REFERENCE] = render_reference(usual)
-    return Trained(predictor, estimator, evaluation, golden, seconds, kept)
+    return Trained(predictor, estimator, evaluation, golden, seconds, kept, compilation)
+
+
+def _uncompiled(use_case: UseCase, estimator: Estimator) -> Scorer:
+    """Return what answers where plain files do not.
+
+    A use case that compiles may make its scorer of the same files: where these are in
+    doubt, the estimator speaks for itself.
+    """
+    if use_case.compile is None:
+        return scorer_of(use_case, estimator)
+    return use_case.own_scorer(estimator)
 
 
 def split(labels: NDArray[Any], rng: np.random.Generator) -> Split:

@@ -84,7 +84,11 @@ def faulty(store: Store, like: Manifest, fault: str, later: int = LATER) -> Mani
     return store.register(
         "iris",
         Pipeline(steps),
-        make_card=lambda tag: like.card.model_copy(update={"tag": tag}),
+        make_card=lambda tag: like.card.model_copy(
+            update={"tag": tag, "compiled": None}
+        ),
         golden=like.golden,
-        extras={name: one for name, one in files.items() if "/" in name},
+        extras={
+            name: one for name, one in files.items() if name.startswith("evidence/")
+        },
     )

@@ -152,6 +152,7 @@ def facts_of(manifest: Manifest, *, promoted: bool) -> dict[str, Any]:
         "data": card.data.model_dump(),
         "training_seconds": card.training_seconds,
         "decision": card.decision,
+        "compiled": card.compiled.model_dump() if card.compiled else None,
         "metrics": {
             name: metric.model_dump()
             for name, metric in card.evaluation.overall.items()
@@ -167,6 +168,9 @@ def line_of(facts: dict[str, Any]) -> str:
         figures[0] += f" [{main['low']:.4f}, {main['high']:.4f}]"
     data = facts["data"]
     words = [facts["tag"], *figures, f"{data['kind']} data, {data['rows']} rows"]
+    compiled = facts["compiled"]
+    if compiled and compiled["serves"] == "native":
+        words.append(f"not compiled: {compiled['reason']}")
     if facts["promoted"]:
         words.append("production")
     return "  ".join(words)

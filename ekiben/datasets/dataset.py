@@ -5,13 +5,10 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-import pandera.pandas as pa
-
-from ekiben.datasets.checks import check, check_labels
 from ekiben.datasets.downloads import (
     PublicFile,
     PublicFileUnavailable,
@@ -22,6 +19,10 @@ from ekiben.datasets.downloads import (
 from ekiben.datasets.reading import read_delimited
 from ekiben.errors import InvalidTable
 from ekiben.schemas.model_card import DataCard
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pandera.pandas as pa
 
 __all__ = ["Dataset", "Origin", "PublicFile", "Source", "Table", "choose", "load"]
 
@@ -34,8 +35,9 @@ Origin = Literal["given file", "data folder", "cache", "download", "sample"]
 class Dataset:
     """The training data of one use case.
 
-    `read` turns a file into a table with the columns of `table`, renamed; types are
-    made by the check. Its index is named `line` and holds the line of each row, or
+    `table` makes the schema of the table; a function, because pandera takes a second to
+    import and a server needs none of it. `read` turns a file into a table with its
+    columns, renamed; types are made by the check. Its index is named `line` and holds the line of each row, or
     is that of pandas, and then rows are counted below one line of column names.
     It may raise ValueError or pandas' parser errors on a file that it cannot read.
     `sample` makes the offline table, the same on every call.
@@ -44,21 +46,26 @@ class Dataset:
 
     name: str
     target: str
-    table: pa.DataFrameSchema
-    sample: Callable[[], pd.DataFrame]
+    table: "Callable[[], pa.DataFrameSchema]"
+    sample: "Callable[[], pd.DataFrame]"
     sample_kind: Literal["real", "sample"]
     sample_source: str
-    read: Callable[[Path], pd.DataFrame] = read_delimited
+    read: "Callable[[Path], pd.DataFrame]" = read_delimited
     public: PublicFile | None = None
     labels: tuple[Any, ...] = ()
     note: str = ""
+
+    @cached_property
+    def schema(self) -> "pa.DataFrameSchema":
+        """What `table` makes, once."""
+        return self.table()
 
 
 @dataclass(frozen=True)
 class Table:
     """A checked table without duplicates, and its card."""
 
-    frame: pd.DataFrame
+    frame: "pd.DataFrame"
     card: DataCard
 
 
@@ -170,7 +177,9 @@ def _from_sample(dataset: Dataset, reason: str) -> Table:
 
 def _checked(dataset: Dataset, raw: Table, name: str) -> Table:
     """Return the table checked and without duplicates; *name* is told in refusals."""
-    frame = check(raw.frame, dataset.table, name)
+    from ekiben.datasets.checks import check, check_labels
+
+    frame = check(raw.frame, dataset.schema, name)
     unique = frame.drop_duplicates(ignore_index=True)
     check_labels(unique[dataset.target], dataset.labels, name)
     counts = {"rows": len(unique), "duplicates_dropped": len(frame) - len(unique)}

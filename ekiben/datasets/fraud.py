@@ -1,14 +1,15 @@
 """Fraud: card transactions as principal components; the public file is a sample rich in fraud."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-import pandera.pandas as pa
-
-from ekiben.datasets import columns
 from ekiben.datasets.dataset import Dataset, PublicFile
 from ekiben.datasets.reading import read_delimited
 from ekiben.datasets.samples import fraud as samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pandera.pandas as pa
 
 COMPONENTS = tuple(f"v{number}" for number in range(1, 29))
 PUBLIC_NAMES = {
@@ -21,23 +22,32 @@ NAMELESS = "Unnamed: 0"
 """What pandas calls a first column without a name: the row numbers of another table."""
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path) -> "pd.DataFrame":
     """Read the public sample, the whole table of 284,807 rows, or canonical names."""
     frame = read_delimited(path)
     kept = frame.drop(columns=NAMELESS) if frame.columns[0] == NAMELESS else frame
     return kept.rename(columns=PUBLIC_NAMES)
 
 
-FRAUD = Dataset(
-    name="fraud",
-    target="is_fraud",
-    labels=(0, 1),
-    table=pa.DataFrameSchema(
+def table() -> "pa.DataFrameSchema":
+    """Return what the table has to look like."""
+    import pandera.pandas as pa
+
+    from ekiben.datasets import columns
+
+    return pa.DataFrameSchema(
         {"time": columns.number(low=0)}
         | {name: columns.number() for name in COMPONENTS}
         | {"amount": columns.number(low=0), "is_fraud": columns.choice((0, 1))},
         strict=True,
-    ),
+    )
+
+
+FRAUD = Dataset(
+    name="fraud",
+    target="is_fraud",
+    labels=(0, 1),
+    table=table,
     read=read,
     public=PublicFile(
         name="creditcard_sample.csv",

@@ -4,9 +4,10 @@ import csv
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 Quoting = Literal[0, 3]
 """The csv module's QUOTE_MINIMAL and QUOTE_NONE."""
@@ -22,7 +23,7 @@ def read_delimited(
     quoted: bool = True,
     names: Sequence[str] | None = None,
     texts: Collection[str] = (),
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Read a UTF-8 file whose first line names the columns, unless *names* does.
 
     Only an empty field is a missing value. The columns in *texts* stay text even
@@ -32,6 +33,8 @@ def read_delimited(
         ValueError: it is empty, not text, not UTF-8, or a row has too many or too
             few fields; the text names the row.
     """
+    import pandas as pd
+
     quoting: Quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     lines = _row_lines(path, separator, quoting, names)
     kinds: dict[Any, type[str]] = dict.fromkeys(texts, str)
@@ -55,14 +58,14 @@ def read_delimited(
 
 def reader(
     renamed: Mapping[str, str] | None = None, *, texts: Collection[str] = ()
-) -> partial[pd.DataFrame]:
+) -> "partial[pd.DataFrame]":
     """Return a function that reads a CSV file and renames columns that it finds."""
     return partial(_read_renamed, renamed=renamed or {}, texts=texts)
 
 
 def _read_renamed(
     path: Path, *, renamed: Mapping[str, str], texts: Collection[str]
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     return read_delimited(path, texts=texts).rename(columns=dict(renamed))
 
 

@@ -1,19 +1,20 @@
 """Spam: the SMS Spam Collection v.1 of Almeida, Gomez Hidalgo and Yamakami (DocEng'11)."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-import pandera.pandas as pa
-
-from ekiben.datasets import columns
 from ekiben.datasets.dataset import Dataset, PublicFile
 from ekiben.datasets.reading import first_fields, read_delimited
 from ekiben.datasets.samples import spam as samples
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import pandera.pandas as pa
+
 COLUMNS = ("label", "text")
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path) -> "pd.DataFrame":
     """Read label TAB text without header or quotes, or a CSV file that names both."""
     if set(COLUMNS) & set(first_fields(path)):
         return read_delimited(path, texts=COLUMNS)
@@ -22,14 +23,23 @@ def read(path: Path) -> pd.DataFrame:
     )
 
 
+def table() -> "pa.DataFrameSchema":
+    """Return what the table has to look like."""
+    import pandera.pandas as pa
+
+    from ekiben.datasets import columns
+
+    return pa.DataFrameSchema(
+        {"label": columns.choice(("ham", "spam")), "text": columns.text()},
+        strict=True,
+    )
+
+
 SPAM = Dataset(
     name="spam",
     target="label",
     labels=("ham", "spam"),
-    table=pa.DataFrameSchema(
-        {"label": columns.choice(("ham", "spam")), "text": columns.text()},
-        strict=True,
-    ),
+    table=table,
     read=read,
     public=PublicFile(
         name="sms.tsv",

@@ -1,22 +1,22 @@
 """Topics: 764 machine-learning projects of Made With ML (MIT), each with one of four tags."""
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-import pandas as pd
-import pandera.pandas as pa
-
-from ekiben.datasets import columns
 from ekiben.datasets.dataset import Dataset, PublicFile
 from ekiben.datasets.reading import read_delimited
 from ekiben.datasets.samples import topics as samples
 from ekiben.schemas.topics import Topic
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import pandera.pandas as pa
+
 TOPICS_KNOWN = get_args(Topic)
 PARTS = {"title", "description"}
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path) -> "pd.DataFrame":
     """Read title and description as one text, or a file that has `text` already."""
     frame = read_delimited(path, texts=(*PARTS, "text", "tag", "topic"))
     frame = frame.rename(columns={"tag": "topic"})
@@ -28,14 +28,23 @@ def read(path: Path) -> pd.DataFrame:
     )
 
 
+def table() -> "pa.DataFrameSchema":
+    """Return what the table has to look like."""
+    import pandera.pandas as pa
+
+    from ekiben.datasets import columns
+
+    return pa.DataFrameSchema(
+        {"text": columns.text(), "topic": columns.choice(TOPICS_KNOWN)},
+        strict=True,
+    )
+
+
 TOPICS = Dataset(
     name="topics",
     target="topic",
     labels=TOPICS_KNOWN,
-    table=pa.DataFrameSchema(
-        {"text": columns.text(), "topic": columns.choice(TOPICS_KNOWN)},
-        strict=True,
-    ),
+    table=table,
     read=read,
     public=PublicFile(
         name="topics.csv",

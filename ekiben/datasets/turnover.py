@@ -1,14 +1,14 @@
 """Turnover: 14,999 simulated employees, 3,008 of them exact duplicates; 16.6 % of the others leave."""
 
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-import pandera.pandas as pa
-
-from ekiben.datasets import columns
 from ekiben.datasets.dataset import Dataset, PublicFile
 from ekiben.datasets.reading import reader
 from ekiben.datasets.samples import turnover as samples
 from ekiben.schemas.turnover import Department, Salary
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 PUBLIC_NAMES = {
     "average_montly_hours": "average_monthly_hours",
@@ -17,11 +17,14 @@ PUBLIC_NAMES = {
     "sales": "department",
 }
 
-TURNOVER = Dataset(
-    name="turnover",
-    target="leaves",
-    labels=(False, True),
-    table=pa.DataFrameSchema(
+
+def table() -> "pa.DataFrameSchema":
+    """Return what the table has to look like."""
+    import pandera.pandas as pa
+
+    from ekiben.datasets import columns
+
+    return pa.DataFrameSchema(
         {
             "satisfaction_level": columns.number(0, 1),
             "last_evaluation": columns.number(0, 1),
@@ -35,7 +38,14 @@ TURNOVER = Dataset(
             "leaves": columns.flag(),
         },
         strict=True,
-    ),
+    )
+
+
+TURNOVER = Dataset(
+    name="turnover",
+    target="leaves",
+    labels=(False, True),
+    table=table,
     read=reader(PUBLIC_NAMES),
     public=PublicFile(
         name="hr_turnover.csv",

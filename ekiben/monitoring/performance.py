@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ekiben.evaluation import METRICS, Outcome, evaluate
 from ekiben.evaluation.intervals import numbers
@@ -20,6 +19,9 @@ from ekiben.monitoring.records import is_hash
 from ekiben.schemas.live import Cohort, LabelDelay, LiveQuality, LiveVersion
 from ekiben.schemas.model_card import Evaluation
 from ekiben.use_cases.use_case import Fields, Floats, UseCase
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEED = 0
 MOST_DELAYS = 10_000
@@ -209,6 +211,10 @@ def _slices(
     use_case: UseCase, rows: Sequence[Fields]
 ) -> Mapping[str, "pd.Series[Any]"]:
     """Name each row's groups; a slice by a field that the log does not keep is left out."""
+    if not use_case.slices:
+        return {}
+    import pandas as pd  # 27 MB, which a server does not have yet
+
     frame = pd.DataFrame.from_records(list(rows))
     hashed = [name for name in frame if is_hash(frame[name].iloc[0])]
     frame = frame.drop(columns=hashed)

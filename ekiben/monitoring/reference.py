@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -33,6 +32,9 @@ from ekiben.monitoring.fields import (
 from ekiben.predictor import Predictor
 from ekiben.schemas.model_card import Record
 from ekiben.use_cases.use_case import UseCase
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REFERENCE = "evidence/reference.json.gz"
 MOST_ROWS = 20_000
@@ -115,7 +117,7 @@ def watch(
 
 def make_reference(
     use_case: UseCase,
-    frame: pd.DataFrame,
+    frame: "pd.DataFrame",
     unseen: Places,
     predictor: Predictor,
     rng: np.random.Generator,
@@ -185,7 +187,7 @@ def typical(
     return np.sort(kept[:MOST_ROWS])
 
 
-def _words_seen(use_case: UseCase, seen: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+def _words_seen(use_case: UseCase, seen: "pd.DataFrame") -> dict[str, tuple[str, ...]]:
     texts = [one for one in fields_of(use_case.row) if one.kind == "text"]
     if not texts:
         return {}
@@ -199,7 +201,7 @@ def _frequent(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _predictions(
-    use_case: UseCase, predictor: Predictor, unseen: pd.DataFrame
+    use_case: UseCase, predictor: Predictor, unseen: "pd.DataFrame"
 ) -> Signals:
     scored = predictor.probabilities(use_case.encoding.from_table(unseen), len(unseen))
     answers = use_case.answer(scored, predictor.decision)

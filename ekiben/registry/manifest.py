@@ -19,6 +19,8 @@ from ekiben.registry.files import (
 from ekiben.schemas.model_card import FileDigest, Golden, ModelCard, Record
 
 MANIFEST = "manifest.json"
+NEWEST = 2
+"""The newest format of a manifest that this code reads."""
 MANIFEST_BYTES = 16 * 1024 * 1024
 """More than any manifest needs: a bound on what is read before anything is checked."""
 
@@ -28,7 +30,8 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Manifest(Record):
     """What was registered under one tag."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 1
+    """2: the card says how the version is compiled, which older code does not know."""
     card: ModelCard
     files: dict[str, FileDigest]
     """Relative POSIX path to digest: every file of the version but the manifest."""
@@ -57,7 +60,13 @@ def seal(
     Raises:
         ValueError: a figure is NaN or infinite, or a time has no zone.
     """
-    unsealed = Manifest(card=card, files=dict(files), golden=list(golden), digest="")
+    unsealed = Manifest(
+        format=1 if card.compiled is None else 2,
+        card=card,
+        files=dict(files),
+        golden=list(golden),
+        digest="",
+    )
     document = unsealed.model_dump(mode="json", exclude={"digest"})
     return unsealed.model_copy(update={"digest": _digest(document)})
 
@@ -75,6 +84,7 @@ def parse(content: bytes) -> Manifest:
     """
     try:
         document = json.loads(content, parse_constant=_refuse)
+        _check_format(document)
         manifest = Manifest.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
@@ -129,6 +139,16 @@ def _digest(document: dict[str, Any]) -> str:
 
 def _render(document: dict[str, Any]) -> bytes:
     return json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"
+
+
+def _check_format(document: Any) -> None:
+    """Say what is the matter with a manifest that a newer Ekiben wrote."""
+    found = document.get("format") if isinstance(document, dict) else None
+    if isinstance(found, int) and found > NEWEST:
+        raise Mismatch(
+            f"{MANIFEST} has format {found}, this Ekiben reads up to {NEWEST}: "
+            "a newer one registered it"
+        )
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,17 @@ class Version:
 
     tag: str
     manifest: Manifest
-    estimator: Any
+    files: Mapping[str, bytes]
+
+    @cached_property
+    def estimator(self) -> Any:
+        """The estimator, unpickled when first asked for.
+
+        Raises:
+            ArtefactRefused: it cannot be loaded.
+        """
+        with _refusing(self.tag):
+            return load_estimator(self.files)
 
 
 @dataclass(frozen=True)
@@ -186,20 +197,29 @@ class Store:
             return _of(tag, manifest), files
 
     def load(self, tag: str) -> Version:
-        """Load *tag*; no byte is parsed or unpickled before all digests are right.
+        """Load *tag* with its estimator; no byte is unpickled before all digests are right.
 
         Raises:
             UnknownModel: no version has exactly that tag.
             ArtefactRefused: a file is not what was registered, or cannot be loaded.
+        """
+        version = self.open(tag)
+        _ = version.estimator
+        return version
+
+    def open(self, tag: str) -> Version:
+        """Return *tag* with all digests checked; nothing is parsed or unpickled yet.
+
+        Raises:
+            UnknownModel: no version has exactly that tag.
+            ArtefactRefused: a file is not what was registered.
         """
         manifest, files = self.read(tag)
         differing = differing_libraries(manifest.card.libraries, running_libraries())
         if differing:
             facts = {"tag": tag, "differing": differing}
             log.warning("other libraries than at training", extra=facts)
-        with _refusing(tag):
-            estimator = load_estimator(files)
-        return Version(tag, manifest, estimator)
+        return Version(tag, manifest, files)
 
     def remove(self, tag: str) -> None:
         """Remove a version: at once for every reader, then from the disk.

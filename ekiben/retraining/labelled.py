@@ -132,7 +132,7 @@ def _add(
 
 
 def _columns(use_case: UseCase) -> Iterable[str]:
-    return (str(name) for name in use_case.dataset.table.columns)
+    return (str(name) for name in use_case.dataset.schema.columns)
 
 
 def _passing(frame: pd.DataFrame, use_case: UseCase) -> pd.DataFrame:
@@ -141,7 +141,7 @@ def _passing(frame: pd.DataFrame, use_case: UseCase) -> pd.DataFrame:
     if frame.empty:
         return frame
     try:
-        return check(frame, use_case.dataset.table, "logged rows")
+        return check(frame, use_case.dataset.schema, "logged rows")
     except InvalidTable:
         if len(frame) == 1:
             return frame.iloc[:0]

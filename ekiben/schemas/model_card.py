@@ -67,6 +67,28 @@ class FileDigest(Record):
     bytes: int
 
 
+class Compiled(Record):
+    """Whether a version is served from plain files, and how far they agree with its estimator."""
+
+    form: str = Field(description="How the files say the model; empty: not at all.")
+    serves: Literal["compiled", "native"] = Field(
+        description="What answers: the plain files, or the estimator."
+    )
+    reason: str = Field(default="", description="Why the estimator has to answer.")
+    rows: int = Field(description="Validation rows that both answered.")
+    hard_rows: int = Field(
+        description="Further rows, made to tell them apart: unseen categories, texts "
+        "of other scripts, numbers far away."
+    )
+    largest_difference: float = Field(
+        description="The largest difference between two probabilities."
+    )
+    label_mismatches: int = Field(description="Rows that are labelled differently.")
+    share_over: float = Field(
+        description="The share of all rows that differ by more than 1e-5."
+    )
+
+
 class ModelCard(Record):
     """All that is known of one version."""
 
@@ -83,4 +105,10 @@ class ModelCard(Record):
     evaluation: Evaluation
     schema_sha256: str = Field(
         description="Digest of the JSON schemas of row and prediction."
+    )
+    compiled: Compiled | None = Field(
+        default=None,
+        exclude_if=lambda found: found is None,
+        description="Whether it is served from plain files; null: by its estimator, "
+        "as every version from before there were such files.",
     )

@@ -262,7 +262,9 @@ class Roster:
             self._seats[use_case].warm[choice.tag] = Loaded(
                 predictor, manifest.card, manifest.digest, cost, manifest.golden
             )
-        log.info("version loaded", extra={"tag": choice.tag})
+        compiled = manifest.card.compiled
+        serves = compiled.serves if compiled else "native"
+        log.info("version loaded", extra={"tag": choice.tag, "serves": serves})
         return None
 
     def swap(self, use_case: str, choice: Choice) -> None:

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ekiben.schemas.base import Row
 from ekiben.use_cases.use_case import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -75,7 +77,7 @@ class NumericColumns:
             ]
         return self._bounded(np.array(tuples, dtype=np.float64))
 
-    def from_table(self, table: pd.DataFrame) -> Floats:
+    def from_table(self, table: "pd.DataFrame") -> Floats:
         """Encode a checked table the same way."""
         array = np.empty((len(table), len(self.fields)), dtype=np.float64)
         codes = dict(zip(self.categories, self._codes, strict=True))  # type: ignore[attr-defined]
@@ -87,7 +89,7 @@ class NumericColumns:
                 array[:, column] = values.to_numpy(dtype=np.float64)
         return self._bounded(array)
 
-    def rows_of(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+    def rows_of(self, table: "pd.DataFrame") -> list[dict[str, Any]]:
         """Return the table's rows as a client would send them."""
         return _rows_of(table, self.fields)
 
@@ -107,16 +109,16 @@ class TextColumn:
         """Encode rows that the edge has checked: one entry a row, in order."""
         return list(map(attrgetter(self.name), rows))
 
-    def from_table(self, table: pd.DataFrame) -> list[str]:
+    def from_table(self, table: "pd.DataFrame") -> list[str]:
         """Encode a checked table the same way."""
         texts: list[str] = table[self.name].tolist()
         return texts
 
-    def rows_of(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+    def rows_of(self, table: "pd.DataFrame") -> list[dict[str, Any]]:
         """Return the table's rows as a client would send them."""
         return _rows_of(table, (self.name,))
 
 
-def _rows_of(table: pd.DataFrame, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+def _rows_of(table: "pd.DataFrame", fields: tuple[str, ...]) -> list[dict[str, Any]]:
     columns = [table[name].tolist() for name in fields]
     return [dict(zip(fields, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ekiben.compiled.tree import compile_tree
 from ekiben.datasets.iris import IRIS as DATASET
 from ekiben.schemas.iris import IrisFlower, IrisPrediction, Species
 from ekiben.use_cases.binary import as_stated
@@ -89,6 +90,7 @@ IRIS = UseCase(
     classes=SPECIES,
     build=build,
     scorer=scorer,
+    compile=compile_tree,
     decide=decide,
     answer=answer,
     label_of=lambda fields: fields["species"],

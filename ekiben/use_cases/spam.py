@@ -16,17 +16,20 @@ validation rows (mean F1 and AUC of the test parts; microseconds per row in a ba
 Microseconds, `predict_proba` -> scorer: one row 1,085 -> 14, 32 rows 1,945 -> 555.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from numpy.typing import NDArray
 
+from ekiben.compiled.linear_text import compile_linear_text, linear_text_scorer
 from ekiben.datasets.spam import SPAM as DATASET
 from ekiben.schemas.spam import Message, SpamPrediction
+from ekiben.use_cases.bands import length_bands
 from ekiben.use_cases.binary import as_stated, best_f1_threshold
 from ekiben.use_cases.encoding import TextColumn
-from ekiben.use_cases.linear_text import length_bands, linear_text_scorer
 from ekiben.use_cases.use_case import Decision, Estimator, Fields, Floats, UseCase
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TERM = r"(?u)\d{1,2}|[^\W\d]{1,4}|[^\s\w]+"
 
@@ -66,7 +69,7 @@ def answer(probabilities: Floats, decision: Decision) -> list[Fields]:
     ]
 
 
-def _length(table: pd.DataFrame) -> "pd.Series[Any]":
+def _length(table: "pd.DataFrame") -> "pd.Series[Any]":
     return length_bands(table["text"], (40, 80, 160))
 
 
@@ -80,6 +83,7 @@ SPAM = UseCase(
     classes=("ham", "spam"),
     build=build,
     scorer=linear_text_scorer,
+    compile=compile_linear_text,
     decide=decide,
     answer=answer,
     label_of=lambda fields: fields["label"],

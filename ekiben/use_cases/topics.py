@@ -7,18 +7,21 @@ average, 0.788 to 0.883; with 153 validation rows the abstain threshold is a gue
 Microseconds, `predict_proba` -> scorer: one row 1,127 -> 60, 32 rows 2,017 -> 800.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from ekiben.compiled.linear_text import compile_linear_text, linear_text_scorer
 from ekiben.datasets.topics import TOPICS as DATASET
 from ekiben.schemas.topics import Project, TopicPrediction
+from ekiben.use_cases.bands import length_bands
 from ekiben.use_cases.binary import as_stated
 from ekiben.use_cases.encoding import TextColumn
-from ekiben.use_cases.linear_text import length_bands, linear_text_scorer
 from ekiben.use_cases.use_case import Decision, Estimator, Fields, Floats, UseCase
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CLASSES = ("computer-vision", "mlops", "natural-language-processing", "other")
 OTHER = CLASSES.index("other")
@@ -88,7 +91,7 @@ def answer(probabilities: Floats, decision: Decision) -> list[Fields]:
     ]
 
 
-def _length(table: pd.DataFrame) -> "pd.Series[Any]":
+def _length(table: "pd.DataFrame") -> "pd.Series[Any]":
     return length_bands(table["text"], (100, 200, 300))
 
 
@@ -102,6 +105,7 @@ TOPICS = UseCase(
     classes=CLASSES,
     build=build,
     scorer=linear_text_scorer,
+    compile=compile_linear_text,
     decide=decide,
     answer=answer,
     label_of=lambda fields: fields["topic"],

@@ -4,16 +4,27 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from ekiben.compiled.artefact import Artefact, Floats, Scorer, in_order
 from ekiben.datasets import Dataset
 from ekiben.schemas.base import Prediction, Row
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Decision",
+    "Encoding",
+    "Estimator",
+    "Fields",
+    "Floats",
+    "Scorer",
+    "UseCase",
+]
+
 Decision = dict[str, float]
 Fields = dict[str, Any]
 
@@ -39,15 +50,11 @@ class Encoding(Protocol):
     def from_rows(self, rows: Sequence[Any]) -> Any:
         """Encode rows that the edge has checked: one entry a row, in order."""
 
-    def from_table(self, table: pd.DataFrame) -> Any:
+    def from_table(self, table: "pd.DataFrame") -> Any:
         """Encode a checked table the same way."""
 
-    def rows_of(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+    def rows_of(self, table: "pd.DataFrame") -> list[dict[str, Any]]:
         """Return the table's rows as a client would send them."""
-
-
-Scorer = Callable[[Any], Floats]
-"""Encoded rows to probabilities of shape (rows, classes)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +86,7 @@ class UseCase:
     """The probabilities that the answer states, after any correction; (rows, classes)."""
     metrics: tuple[str, ...]
     """Names of the metrics that are measured, the main one first."""
-    slices: Mapping[str, Callable[[pd.DataFrame], "pd.Series[Any]"]] = field(
+    slices: "Mapping[str, Callable[[pd.DataFrame], pd.Series[Any]]]" = field(
         default_factory=dict
     )
     """Name of a slice to the function that names each row's group."""
@@ -87,9 +94,23 @@ class UseCase:
     """Name of a metric to what a version needs at least to become production."""
     calibration_error: float = 0.10
     """A version whose calibration error is surely larger does not become production."""
+    compile: Callable[[Any], Artefact] | None = None
+    """A fitted estimator to plain files that score as it does, or NotCompilable; None:
+    versions are served by `scorer`. Where they turn out to differ, `own_scorer` serves."""
     prior: float | None = None
     """The share of positives that stated probabilities are meant for, where it is not
     that of the table; binary only."""
+
+    def own_scorer(self, estimator: Any) -> Scorer:
+        """Return a fitted *estimator*'s `predict_proba`, columns in the order of `classes`.
+
+        It is what a compiled form is held against, and shares no code with one.
+
+        Raises:
+            ValueError: the estimator learned other classes than the use case has.
+        """
+        learned = list(estimator.classes_)
+        return in_order(estimator.predict_proba, learned, self.classes)
 
     @property
     def examples(self) -> list[dict[str, Any]]:

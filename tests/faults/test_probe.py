@@ -63,7 +63,9 @@ def register(store: Store, code: str) -> Choice:
     manifest = store.register(
         "iris",
         Trapped(code),
-        make_card=lambda tag: sound.card.model_copy(update={"tag": tag}),
+        make_card=lambda tag: sound.card.model_copy(
+            update={"tag": tag, "compiled": None}
+        ),
         golden=sound.golden,
     )
     return Choice(manifest.card.tag, manifest.digest)

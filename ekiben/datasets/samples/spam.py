@@ -8,14 +8,17 @@ TF-IDF of words and logistic regression, on a stratified 33 %: F1 0.945, AUC 0.9
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.random import Generator
 
 from ekiben.datasets.samples.chat_words import CHAT, HAM
 from ekiben.datasets.samples.grammar import expand, pick
 from ekiben.datasets.samples.offer_words import BUSINESS_HAM, OFFERS, SLY_SPAM, SPAM
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEED = 20_260_103
 GRAMMAR = {**CHAT, **OFFERS}
@@ -46,8 +49,10 @@ SHORTHAND = {
 }
 
 
-def make() -> pd.DataFrame:
+def make() -> "pd.DataFrame":
     """Return the sample, in random order; the same on every call."""
+    import pandas as pd
+
     rng = np.random.default_rng(SEED)
     ham = _messages(rng, HAM_ROWS, HAM, BUSINESS_HAM, BUSINESS)
     spam = _messages(rng, SPAM_ROWS, SPAM, SLY_SPAM, SLY)

@@ -7,11 +7,13 @@ LightGBM with defaults, on a stratified 25 %: AUC 0.983 (public table: 0.987).
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.random import Generator
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 
@@ -48,8 +50,10 @@ SALARIES_STAY = {"low": 0.457, "medium": 0.449, "high": 0.094}
 SALARIES_LEAVE = {"low": 0.590, "medium": 0.386, "high": 0.024}
 
 
-def make() -> pd.DataFrame:
+def make() -> "pd.DataFrame":
     """Return the sample, in random order; the same on every call."""
+    import pandas as pd
+
     rng = np.random.default_rng(SEED)
     groups = [
         _people(rng, _pick(rng, shares, rows), leaves=leaves)
@@ -62,7 +66,9 @@ def make() -> pd.DataFrame:
     return people.iloc[rng.permutation(len(people))].reset_index(drop=True)
 
 
-def _people(rng: Generator, reasons: list[str], *, leaves: bool) -> pd.DataFrame:
+def _people(rng: Generator, reasons: list[str], *, leaves: bool) -> "pd.DataFrame":
+    import pandas as pd
+
     bounds = np.array([BOUNDS[reason] for reason in reasons])
     low, high = bounds[:, :, 0], bounds[:, :, 1]
     drawn = rng.uniform(low, high)

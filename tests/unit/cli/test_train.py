@@ -1,12 +1,14 @@
 """`ekiben train`: one line per version, promotion, and wrong usage."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from ekiben.cli import app
+from ekiben.compiled.artefact import Artefact, NotCompilable
 from ekiben.registry.store import Store
 from ekiben.use_cases.iris import IRIS
 from tests.tiny import productions
@@ -32,7 +34,27 @@ def test_a_version_is_registered_and_told_in_one_line(home: Path) -> None:
     assert result.exit_code == 0
     assert line.startswith(f"{tag}  accuracy 0.")
     assert "real data, 149 rows" in line
+    assert "not compiled" not in line
     assert productions(home) == {}
+
+
+@pytest.mark.models
+def test_a_version_that_could_not_be_compiled_is_told_with_the_reason(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_: object) -> Artefact:
+        raise NotCompilable("it is made of glass")
+
+    glass = replace(IRIS, compile=refuses)
+    monkeypatch.setattr("ekiben.cli.train.get_use_case", lambda name: glass)
+
+    told = runner.invoke(app, ["train", "iris"])
+    as_json = runner.invoke(app, ["train", "iris", "--json"])
+
+    assert "not compiled: it is made of glass" in told.stdout
+    [facts] = json.loads(as_json.stdout)
+    assert facts["compiled"]["serves"] == "native"
+    assert all(Store.at(home).verify(tag) for tag in Store.at(home).tags())
 
 
 @pytest.mark.models

@@ -40,7 +40,7 @@ def fruit_at(url: str, content: str = PUBLIC_TEXT) -> Dataset:
         name="fruit",
         target="kind",
         labels=("pear", "plum"),
-        table=pa.DataFrameSchema(
+        table=lambda: pa.DataFrameSchema(
             {
                 "weight": columns.number(0, 100),
                 "kind": columns.choice(("pear", "plum")),

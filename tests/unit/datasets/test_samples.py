@@ -24,7 +24,7 @@ def test_a_sample_passes_the_checks_of_its_data_set(
 ) -> None:
     frame = load(dataset, cache=tmp_path, offline=True).frame
 
-    assert list(frame.columns) == list(dataset.table.columns)
+    assert list(frame.columns) == list(dataset.schema.columns)
 
 
 @pytest.mark.parametrize("dataset", ALL)

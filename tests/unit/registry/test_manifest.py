@@ -18,7 +18,7 @@ from ekiben.registry.manifest import (
     render,
     seal,
 )
-from ekiben.schemas.model_card import Golden, Metric
+from ekiben.schemas.model_card import Compiled, Golden, Metric
 from tests.tiny import GOLDEN, card
 
 FILES = {"model.yaml": b"module: x\n", "deep/er/weights": b"\x00\x01\x02"}
@@ -45,6 +45,42 @@ def test_what_was_rendered_is_parsed_unchanged() -> None:
     manifest = sealed()
 
     assert parse(render(manifest)) == manifest
+
+
+def test_a_version_that_is_not_compiled_is_written_as_ever() -> None:
+    """So that older code reads it; the digests are those that the first release gave."""
+    manifest = sealed()
+
+    assert manifest.format == 1
+    assert manifest.digest == (
+        "a30ec64bebcc682f4b1b6c078b7d591c81c2771511fc3a3e07cdeec6377ca96e"
+    )
+    assert digest(render(manifest)).sha256 == (
+        "8f4c542b73e239f998d4972f21a36ad18ad16e4700fbd16a64a123b3690595a5"
+    )
+
+
+def test_a_version_with_a_verdict_has_another_format_and_is_read_back() -> None:
+    verdict = Compiled(
+        form="tree",
+        serves="compiled",
+        rows=3,
+        hard_rows=4,
+        largest_difference=0.0,
+        label_mismatches=0,
+        share_over=0.0,
+    )
+    manifest = seal(card("iris:a1", compiled=verdict), {}, GOLDEN)
+
+    assert manifest.format == 2
+    assert parse(render(manifest)) == manifest
+
+
+def test_what_a_newer_ekiben_wrote_is_refused_in_words() -> None:
+    document = json.loads(render(sealed())) | {"format": 3, "unheard": "of"}
+
+    with pytest.raises(Mismatch, match=r"format 3, this Ekiben reads up to 2: a newer"):
+        parse(json.dumps(document).encode())
 
 
 def test_the_digest_covers_the_card_the_files_and_the_golden_predictions() -> None:

@@ -103,7 +103,7 @@ def test_the_tables_checks_refuse_the_rows_that_break_them_and_no_other() -> Non
         },
         strict=True,
     )
-    strict = replace(SPAM, dataset=replace(SPAM.dataset, table=short))
+    strict = replace(SPAM, dataset=replace(SPAM.dataset, table=lambda: short))
     texts = ["abc", "abcd", "d", "e", "abcde", "f", "g"]
 
     found, counts = collected(*(pair(one, "ham") for one in texts), use_case=strict)
@@ -137,7 +137,7 @@ def test_rows_with_numbers_and_flags_have_the_types_of_the_table() -> None:
     record = logged("turnover:a", TURNOVER.examples[0], {}, NOON)
     truth = Observed(record.prediction_id, True, NOON, NOON, "")
     found, _ = collected((record, truth), use_case=TURNOVER)
-    expected = TURNOVER.dataset.table.columns
+    expected = TURNOVER.dataset.schema.columns
     assert list(found.frame.columns) == list(expected)
     assert found.frame["leaves"].dtype == bool
     assert found.frame["number_project"].dtype == "int64"

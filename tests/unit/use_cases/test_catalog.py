@@ -88,7 +88,7 @@ def test_the_schema_digest_is_of_this_use_case_only(use_case: UseCase) -> None:
 def test_the_table_has_the_columns_that_rows_need(use_case: UseCase) -> None:
     needed = {*use_case.row.model_fields, use_case.dataset.target}
 
-    assert set(use_case.dataset.table.columns) == needed
+    assert set(use_case.dataset.schema.columns) == needed
 
 
 def test_topics_names_the_topics_of_its_schema() -> None:

@@ -11,9 +11,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from ekiben.compiled.forest import compile_forest, load_forest
+from ekiben.compiled.linear_text import linear_text_scorer
 from ekiben.use_cases.catalog import USE_CASES
-from ekiben.use_cases.forest import forest_scorer
-from ekiben.use_cases.linear_text import linear_text_scorer
 from tests.models import Trainings
 
 TEXTS = ["tea now", "green tea tea tea", "free prize", "free FREE free now", "é über"]
@@ -103,6 +103,6 @@ def test_any_row_is_scored_as_the_forest_does(fitted: Any) -> None:
         ]
     )
 
-    scored = forest_scorer(fitted)(rows)
+    scored = load_forest(compile_forest(fitted))(rows)
 
     assert np.abs(scored - fitted.predict_proba(rows)).max() <= 1e-12

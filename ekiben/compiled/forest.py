@@ -1,8 +1,9 @@
-"""The fast scorer of a random forest: its trees, walked by LightGBM's C++ code.
+"""Random forests as the text of a LightGBM model that averages their trees.
 
-scikit-learn asks tree after tree from Python and starts threads for it. Both
-libraries go left where `value <= threshold`; scikit-learn compares in single
-precision, so the values are rounded to float32 before LightGBM sees them.
+scikit-learn asks tree after tree from Python and starts threads for it; LightGBM
+walks them in C++. Both libraries go left where `value <= threshold`; scikit-learn
+compares in single precision, so the values are rounded to float32 before LightGBM
+sees them.
 """
 
 from collections.abc import Sequence
@@ -11,9 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ekiben.use_cases.booster import positive_scorer
-from ekiben.use_cases.use_case import Floats, Scorer
+from ekiben.compiled.artefact import (
+    Artefact,
+    Floats,
+    NotCompilable,
+    Scorer,
+    plain_classes,
+)
+from ekiben.compiled.boosting import two_columns
+from ekiben.compiled.lightgbm_library import Booster
 
+FOREST = "forest"
+TEXT = "model.txt"
 HEAD = """tree
 version=v4
 num_class=1
@@ -32,17 +42,26 @@ LESS_OR_EQUAL = 2
 """LightGBM's decision type: numeric, missing values unknown, default left."""
 
 
-def forest_scorer(forest: Any) -> Scorer:
-    """Make the scorer of a forest of two classes."""
-    import lightgbm
+def compile_forest(forest: Any) -> Artefact:
+    """Compile a `RandomForestClassifier` of two classes.
 
-    ask = positive_scorer(lightgbm.Booster(model_str=_as_lightgbm(forest)))
+    Raises:
+        NotCompilable: it has another number of classes.
+    """
+    if len(forest.classes_) != 2:
+        raise NotCompilable(f"it has {len(forest.classes_)} classes, not two")
+    text = _as_lightgbm(forest)
+    return Artefact(FOREST, plain_classes(forest), files={TEXT: text.encode()})
 
-    def score(features: Floats) -> Floats:
-        positive = ask(features.astype(np.float32))
-        return np.column_stack((1.0 - positive, positive))
 
-    return score
+def load_forest(artefact: Artefact) -> Scorer:
+    """Make the scorer."""
+    ask = Booster(artefact.files[TEXT].decode()).scorer()
+
+    def positive(features: Floats) -> Floats:
+        return ask(features.astype(np.float32))
+
+    return two_columns(positive)
 
 
 def _as_lightgbm(forest: Any) -> str:

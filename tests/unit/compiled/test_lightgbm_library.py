@@ -1,12 +1,13 @@
 """LightGBM answers through C as through Python."""
 
 import gc
+from typing import Any
 
 import lightgbm
 import numpy as np
 import pytest
 
-from ekiben.use_cases.booster import positive_scorer
+from ekiben.compiled.lightgbm_library import Booster
 
 ROWS = np.random.default_rng(0).normal(size=(300, 4))
 
@@ -15,6 +16,10 @@ def booster() -> lightgbm.Booster:
     labels = (ROWS.sum(axis=1) > 0).astype(int)
     settings = {"objective": "binary", "verbosity": -1, "num_threads": 1}
     return lightgbm.train(settings, lightgbm.Dataset(ROWS, labels), 20)
+
+
+def scorer(asked: lightgbm.Booster) -> Any:
+    return Booster(asked.model_to_string()).scorer()
 
 
 @pytest.mark.parametrize(
@@ -30,13 +35,11 @@ def booster() -> lightgbm.Booster:
 def test_the_answer_is_that_of_predict(rows: np.ndarray) -> None:
     asked = booster()
 
-    assert np.array_equal(
-        positive_scorer(asked)(rows), asked.predict(rows.astype(np.float64))
-    )
+    assert np.array_equal(scorer(asked)(rows), asked.predict(rows.astype(np.float64)))
 
 
 def test_the_booster_lives_as_long_as_its_scorer() -> None:
-    score = positive_scorer(booster())
+    score = scorer(booster())
     expected = score(ROWS)
     gc.collect()
 
@@ -45,4 +48,4 @@ def test_the_booster_lives_as_long_as_its_scorer() -> None:
 
 def test_too_few_columns_are_refused() -> None:
     with pytest.raises(ValueError, match="4 columns are needed, not 3"):
-        positive_scorer(booster())(ROWS[:, :3])
+        scorer(booster())(ROWS[:, :3])
