@@ -100,10 +100,10 @@ class PredictRoute:
             "status": 200,
             "headers": [
                 (b"content-type", b"application/json"),
+                *PREDICTION,
                 (b"content-length", b"%d" % len(content)),
                 (b"x-request-id", request_id),
                 (b"x-model", tag.encode()),
-                *PREDICTION,
             ],
         }, content
 

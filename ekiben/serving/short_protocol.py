@@ -1,10 +1,14 @@
 """One connection whose ordinary predict requests go the short way."""
 
+import logging
 from typing import Any, ClassVar
 
 from ekiben.serving.connections import Limits
 from ekiben.serving.protocol import EdgeProtocol, install
 from ekiben.serving.short_way import ShortWay, greeting
+from ekiben.serving.uvicorn_names import missing_names
+
+log = logging.getLogger(__name__)
 
 
 class Greeting:
@@ -69,6 +73,10 @@ class ShortProtocol(EdgeProtocol):
     def answer(self, cycle: Any, answer: bytes) -> None:
         """Send the whole *answer* and do what uvicorn does after one."""
         cycle.response_started = cycle.response_complete = True
+        # It is a method of ours: kept, it would keep the two of us alive for ever.
+        cycle.on_response = nothing
+        if self.transport.is_closing():
+            return
         self.transport.write(answer)
         if not cycle.keep_alive:
             self.transport.close()
@@ -85,9 +93,19 @@ class ShortProtocol(EdgeProtocol):
         super()._start_asgi_task(cycle, application)
 
 
+def nothing() -> None:
+    """Stand where uvicorn called what is to be done after an answer."""
+
+
 def install_protocol(limits: Limits, short_way: ShortWay | None) -> None:
-    """Let uvicorn speak by our protocol, with a *short_way* if there is one."""
-    if short_way is None:
+    """Let uvicorn speak by our protocol, with a *short_way* if there is one.
+
+    A uvicorn that lacks what the short way leans on gets all requests the ordinary way.
+    """
+    missing = missing_names()
+    if short_way is not None and missing:
+        log.warning("uvicorn is not as known: no short way", extra={"missing": missing})
+    if short_way is None or missing:
         install(limits)
     else:
         install(limits, ShortProtocol, short_way=short_way, shared=Greeting())

@@ -27,7 +27,7 @@ UNUSUAL = frozenset([b"content-encoding", b"x-deadline-ms"])
 
 
 class Cycle(Protocol):
-    """uvicorn's state of one request; a canary test holds these names."""
+    """uvicorn's state of one request; `uvicorn_names.py` looks for these names."""
 
     scope: Any
     body: bytearray
@@ -97,9 +97,12 @@ class ShortWay:
         self, request: "Request", error: Exception, scope: Scope, _: Any, send: Any
     ) -> None:
         """Be the application that refuses *request*."""
-        await self._guard.fail(
-            send, request.route.use_case, request.identity, request.headers, error
-        )
+        try:
+            await self._guard.fail(
+                send, request.route.use_case, request.identity, request.headers, error
+            )
+        finally:
+            self.end()
 
 
 class Request:
@@ -155,41 +158,46 @@ class Request:
 
     def set_result(self, answer: Answer) -> None:
         """Send *answer*."""
-        try:
-            self._answer(answer)
-        except Exception as error:
-            self.set_exception(error)
-
-    def _answer(self, answer: Answer) -> None:
-        cycle, line, route = self.cycle, self.line, self.route
+        line = self.line
         if line is None:
             return
-        if cycle.disconnected:
-            raise ClientGone
-        route.finish(self.rows, answer, self.start, self.identity, self.caller)
-        content = orjson.dumps(answer.fields)
-        route.count(answer.tag, len(self.rows), self.start)
-        route.dispatcher.count_direct()
+        try:
+            content = self._content(answer)
+        except Exception as error:
+            self.set_exception(error)
+            return
         self.line = None
         self.way.end()
         line.answer(
-            cycle,
+            self.cycle,
             b"%bcontent-length: %d\r\nx-request-id: %b\r\nx-model: %b\r\n%b\r\n%b"
             % (
                 line.greeting,
                 len(content),
                 self.identity.encode(),
                 answer.tag.encode(),
-                b"" if cycle.keep_alive else b"connection: close\r\n",
+                b"" if self.cycle.keep_alive else b"connection: close\r\n",
                 content,
             ),
         )
+
+    def _content(self, answer: Answer) -> bytes:
+        """Return the body of *answer*, which is stamped, logged and counted now."""
+        if self.cycle.disconnected:
+            raise ClientGone
+        route = self.route
+        waiter = route.finish(self.rows, answer, self.start, self.identity, self.caller)
+        if waiter is not None:
+            raise RuntimeError("an answer that waits for the log came the short way")
+        content = orjson.dumps(answer.fields)
+        route.count(answer.tag, len(self.rows), self.start)
+        route.dispatcher.count_direct()
+        return content
 
     def set_exception(self, error: Exception) -> None:
         """Refuse it because of *error*."""
         line, self.line = self.line, None
         if line is not None:
-            self.way.end()
             line.start(self.cycle, partial(self.way.refuse, self, error))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from _bentoml_sdk import Service
 
 from ekiben.predictor import Predictor
-from ekiben.serving import bento_service, predict_route, worker
+from ekiben.serving import bento_service, predict_route, short_protocol, worker
 from ekiben.serving.worker import Worker
 from service import Ekiben
 from tests.faults.failures import FAILURES
@@ -45,7 +45,11 @@ def believe_bodies() -> None:
 
 
 def speak_as_uvicorn_does() -> None:
-    bento_service.install = lambda limits: None  # type: ignore[attr-defined]
+    bento_service.install_protocol = lambda *_: None  # type: ignore[attr-defined]
+
+
+def miss_a_name_of_uvicorn() -> None:
+    short_protocol.missing_names = lambda: ("canary",)  # type: ignore[attr-defined]
 
 
 def leave_bentoml_alone() -> None:
@@ -65,6 +69,7 @@ def stamp_late() -> None:
         return answer
 
     Worker.predict = stamped  # type: ignore[method-assign]
+    miss_a_name_of_uvicorn()  # the short way has no moment at which it could be late
 
 
 def answer_before_it_is_logged() -> None:
@@ -80,6 +85,7 @@ FAULTS: Mapping[str, Callable[[], None]] = {
     "no-protocol": speak_as_uvicorn_does,
     "no-wait": answer_before_it_is_logged,
     "bare": leave_bentoml_alone,
+    "no-short-way": miss_a_name_of_uvicorn,
     "late-stamp": stamp_late,
 }
 
