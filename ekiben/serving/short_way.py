@@ -24,6 +24,11 @@ from ekiben.serving.security_headers import PREDICTION
 JSON = b"application/json"
 UNUSUAL = frozenset([b"content-encoding", b"x-deadline-ms"])
 """Headers that the guard understands."""
+ANYTHING = b"*/*"
+TAKES_JSON = frozenset(
+    [ANYTHING, JSON, b"application/json, */*", b"application/json, text/plain, */*"]
+)
+"""What clients of JSON say that they accept; another Accept may ask for another form."""
 
 
 class Cycle(Protocol):
@@ -74,6 +79,7 @@ class ShortWay:
         headers: Headers = dict(scope["headers"])
         if (
             headers.get(b"content-type") != JSON
+            or headers.get(b"accept", ANYTHING) not in TAKES_JSON
             or not cycle.keep_alive
             or cycle.waiting_for_100_continue
             or is_unusual(scope, headers)

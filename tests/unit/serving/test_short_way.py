@@ -63,6 +63,8 @@ ORDINARY = {
     "another-kind": [asked(kind=b"Content-Type: text/plain\r\n")],
     "no-kind": [asked(kind=b"")],
     "an-encoding": [asked(BODY, b"Content-Encoding: gzip\r\n")],
+    "another-form": [asked(BODY, b"Accept: application/vnd.apache.arrow.stream\r\n")],
+    "any-form-but-json": [asked(BODY, b"Accept: application/json;q=0, */*\r\n")],
     "a-deadline": [asked(BODY, b"X-Deadline-Ms: 5000\r\n")],
     "a-bad-deadline": [asked(BODY, b"X-Deadline-Ms: soon\r\n")],
     "asks-to-go-on": [asked(BODY, b"Expect: 100-continue\r\n")],
@@ -102,6 +104,11 @@ def test_a_server_that_drains_refuses_the_ordinary_way(edge: MakeEdge) -> None:
 
 SAME = {
     "good": asked(),
+    "accepts-anything": asked(BODY, b"Accept: */*\r\n"),
+    "accepts-json": asked(BODY, b"Accept: application/json\r\n"),
+    "accepts-as-browsers": asked(
+        BODY, b"Accept: application/json, text/plain, */*\r\n"
+    ),
     "many-rows": asked(b'{"rows":[%b]}' % b",".join([b'{"value":1}'] * 50)),
     "own-id-not-sane": asked(identity=b"X-Request-ID: a b\r\n"),
     "traced": asked(
