@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ class Sink:
             for size in STATEMENT_ROWS:
                 while len(lines) - start >= size:
                     chunk = lines[start : start + size]
-                    values = tuple(value for line in chunk for value in line)
+                    values = tuple(chain.from_iterable(chunk))
                     connection.exec_driver_sql(_statement(dialect, size), values)
                     start += size
 

@@ -23,6 +23,7 @@ from ekiben.serving.openapi import openapi_document
 from ekiben.serving.predict_route import PredictRoute
 from ekiben.serving.problems import problem_response
 from ekiben.serving.read_api import read_routes
+from ekiben.serving.short_way import ShortWay
 from ekiben.serving.worker import Worker
 from ekiben.use_cases.use_case import UseCase
 
@@ -65,7 +66,11 @@ def build_application(
         for route in routes:  # an alert sees the first refusal only if there was a 0
             metrics.quota_refusals.labels(route.use_case.name)
     life.admits = lambda: access.ready
-    return Guard(with_fresh_counts(bento, worker), pages, predict, life, access)
+    guard = Guard(with_fresh_counts(bento, worker), pages, predict, life, access)
+    # An answer that waits for the log would need a task after all.
+    if settings.fast_route and settings.log != "fail-closed":
+        guard.short_way = ShortWay(guard, predict, life, access)
+    return guard
 
 
 def with_fresh_counts(bento: App, worker: Worker) -> App:

@@ -26,7 +26,7 @@ from ekiben.serving.edge import App
 from ekiben.serving.logs import configure_logs
 from ekiben.serving.openapi import openapi_document
 from ekiben.serving.plan import Plan, one_line
-from ekiben.serving.protocol import install
+from ekiben.serving.short_protocol import install_protocol
 from ekiben.serving.supervisor import supervise
 from ekiben.serving.traces import check_traces, make_tracing
 from ekiben.serving.worker import Worker
@@ -96,18 +96,19 @@ class EkibenService(Service[Any]):
         self.inject_config()
         settings = self.plan.settings
         configure_logs(settings.log_level)
-        install(Limits.of(settings))
         factory = ServiceAppFactory(self, is_main=is_main)
         for name in factory.dispatchers:
             factory.dispatchers[name] = pass_through
         with one_line():
             auth = auth_required(settings, bound_host())
-            application: App = build_application(
-                factory(), self.routes, self.worker, auth=auth
-            )
+            guard = build_application(factory(), self.routes, self.worker, auth=auth)
+        application: App = guard
         if self.tracing is not None:
             application = self.tracing.application(application)
-        return with_access_log(application, settings.access_log)
+        application = with_access_log(application, settings.access_log)
+        short = guard.short_way if application is guard else None
+        install_protocol(Limits.of(settings), short)
+        return application
 
 
 def pass_through(

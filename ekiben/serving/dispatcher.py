@@ -11,7 +11,7 @@ from ekiben.schemas.base import Row
 from ekiben.serving.admission import Admission
 from ekiben.serving.batch import Isolation, Observe, Outcome, unobserved
 from ekiben.serving.fair_queue import FairQueue
-from ekiben.serving.jobs import Answer, Job, Model, Piece, never
+from ekiben.serving.jobs import Answer, Job, Model, Piece, Reply, never
 from ekiben.serving.pace import Limits, Pace
 from ekiben.serving.tally import Tally
 from ekiben.serving.version_counts import Versions
@@ -47,6 +47,9 @@ class Dispatcher:
         self._rows = 0
         self._jobs = 0
         self._busy = False
+        self._due = False
+        # Jobs that the dispatch of this turn will most likely answer.
+        self._untimed: list[Job] = []
         self._settled_at = 0.0
         self.versions = Versions(use_case)
         self._tally = Tally(
@@ -59,6 +62,10 @@ class Dispatcher:
         """Give the metrics everything now; of the versions those that are *loaded*."""
         self._tally.write()
         self.versions.keep(loaded, answering)
+
+    def count_direct(self) -> None:
+        """Count a 200 answer that the guard did not see."""
+        self._tally.direct += 1
 
     def drain(self) -> float:
         """Return the seconds until what is in flight should be answered."""
@@ -127,22 +134,51 @@ class Dispatcher:
             BatchShapeMismatch: the model answered another number of rows.
             Exception: what the model raised on these rows.
         """
-        self.check(len(rows), seconds=seconds, caller=caller)
-        loop = asyncio.get_running_loop()
-        job = Job(rows, loop.time(), loop.create_future(), gone, caller)
-        job.timer = loop.call_later(seconds, self._expire, job)
-        self._enter(job)
-        if not self._busy:
-            # One turn of the event loop: all requests that are readable now join.
-            self._busy = True
-            loop.call_soon(self._dispatch)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        job = self.enqueue(rows, future, seconds=seconds, gone=gone, caller=caller)
         try:
-            return await job.future
+            return await future
         except asyncio.CancelledError:
             self._cancelled(job)
             raise
         finally:
-            job.timer.cancel()
+            _disarm(job)
+
+    def enqueue(
+        self,
+        rows: Sequence[Row],
+        future: Reply,
+        *,
+        seconds: float,
+        gone: Callable[[], bool] = never,
+        caller: str = "",
+    ) -> Job:
+        """Do as `submit` without waiting: *future* is told what came of it.
+
+        Raises:
+            Overloaded, DeadlineExceeded: as `check` says.
+        """
+        self.check(len(rows), seconds=seconds, caller=caller)
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        job = Job(rows, now, future, gone, caller, now + seconds)
+        self._enter(job)
+        if not self._busy:
+            # One turn of the event loop: all requests that are readable now join.
+            self._busy = True
+            self._dispatch_soon()
+        if self._due:
+            self._untimed.append(job)
+        else:
+            self._arm(job)
+        return job
+
+    def _arm(self, job: Job) -> None:
+        job.timer = asyncio.get_running_loop().call_at(job.until, self._expire, job)
+
+    def _dispatch_soon(self) -> None:
+        self._due = True
+        asyncio.get_running_loop().call_soon(self._dispatch)
 
     def _enter(self, job: Job) -> None:
         count = len(job.rows)
@@ -179,12 +215,24 @@ class Dispatcher:
 
     def _fail(self, job: Job, error: Exception) -> None:
         """End *job* with *error*; rows that a call has count until it is done with them."""
+        _disarm(job)
         job.future.set_exception(error)
         self._tally.refuse(error)
         if not job.running:
             self._leave(job)
 
     def _dispatch(self) -> None:
+        self._due = False
+        try:
+            self._call()
+        finally:
+            # A timer for each request would be made and cancelled in the same turn.
+            untimed, self._untimed = self._untimed, []
+            for job in untimed:
+                if not job.future.done():
+                    self._arm(job)
+
+    def _call(self) -> None:
         try:
             model = self._model()
         except Exception as error:
@@ -287,12 +335,19 @@ class Dispatcher:
             fields = job.fields = [*(job.fields or ()), *outcome]
             job.model = job.model or model
         if len(fields) == len(job.rows):
-            tag = (job.model or model).tag
-            job.future.set_result(Answer(tag, fields, job.batch_rows))
+            _disarm(job)
             self._tally.answered += 1
             self._leave(job)
+            tag = (job.model or model).tag
+            job.future.set_result(Answer(tag, fields, job.batch_rows))
 
     def _again(self) -> None:
         self._busy = bool(self._queue)
         if self._busy:
-            asyncio.get_running_loop().call_soon(self._dispatch)
+            self._dispatch_soon()
+
+
+def _disarm(job: Job) -> None:
+    if job.timer is not None:
+        job.timer.cancel()
+        job.timer = None

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from ekiben.errors import ClientGone, EkibenError
 from ekiben.schemas.problem import FieldError
@@ -37,6 +38,9 @@ from ekiben.serving.problems import (
 )
 from ekiben.serving.security_headers import SECURITY, with_security
 
+if TYPE_CHECKING:
+    from ekiben.serving.short_way import ShortWay
+
 log = logging.getLogger(__name__)
 
 BENTOML_PATHS = frozenset([b"/metrics", b"/schema.json"])
@@ -65,6 +69,8 @@ class Guard:
         self._pages = pages
         self._predict = predict
         self._life = life
+        self.short_way: ShortWay | None = None
+        """What ordinary predict requests may be answered by, before they come here."""
         self._answered = {
             route.use_case: metrics.requests.labels(route.use_case, "200", "")
             for route in predict.values()
@@ -124,24 +130,37 @@ class Guard:
             head, content = await route.answer(
                 scope, headers, identity.encode(), receive, caller_of(scope).id
             )
-        except (ClientGone, Disconnected):
-            metrics.requests.labels(route.use_case, "499", "client_gone").inc()
-            log.info("client_gone", extra={"request_id": identity})
-        except Refused as error:
-            await self._refuse(send, route.use_case, identity, error.code, error.detail)
-        except InvalidRequest as error:
-            code, detail, errors = validation_problem(error.reason)
-            await self._refuse(
-                send, route.use_case, identity, code, detail, errors=errors
-            )
         except Exception as error:
-            if not isinstance(error, EkibenError):
-                log_failure(identity, headers)
-            code, detail, extra = problem_of(error)
-            await self._refuse(send, route.use_case, identity, code, detail, extra)
+            await self.fail(send, route.use_case, identity, headers, error)
         else:
             self._answered[route.use_case].inc()
             await send_answer(send, head, content)
+
+    async def fail(
+        self,
+        send: Send,
+        use_case: str,
+        identity: str,
+        headers: Headers,
+        error: Exception,
+    ) -> None:
+        """Refuse a predict request that ended with *error*; to who has left, say nothing."""
+        match error:
+            case ClientGone() | Disconnected():
+                metrics.requests.labels(use_case, "499", "client_gone").inc()
+                log.info("client_gone", extra={"request_id": identity})
+            case Refused():
+                await self._refuse(send, use_case, identity, error.code, error.detail)
+            case InvalidRequest():
+                code, detail, errors = validation_problem(error.reason)
+                await self._refuse(
+                    send, use_case, identity, code, detail, errors=errors
+                )
+            case _:
+                if not isinstance(error, EkibenError):
+                    log_failure(identity, headers, error)
+                code, detail, extra = problem_of(error)
+                await self._refuse(send, use_case, identity, code, detail, extra)
 
     async def _other(
         self, scope: Scope, receive: Receive, send: Send, path: bytes, identity: str
@@ -190,8 +209,8 @@ class Guard:
 
         try:
             await application(scope, receive, send_on)
-        except Exception:
-            log_failure(identity, headers_of(scope))
+        except Exception as error:
+            log_failure(identity, headers_of(scope), error)
             if started:
                 raise
             detail = REFUSALS["internal"].detail
@@ -223,8 +242,9 @@ class Guard:
         await send_answer(send, head, content)
 
 
-def log_failure(identity: str, headers: Headers) -> None:
-    """Log the exception being handled, with what finds its request again."""
+def log_failure(identity: str, headers: Headers, error: Exception) -> None:
+    """Log *error* with what finds its request again."""
     trace = trace_id(headers)
     traced = {"trace_id": trace} if trace else {}
-    log.exception("request failed", extra={"request_id": identity, **traced})
+    facts = {"request_id": identity, **traced}
+    log.error("request failed", exc_info=error, extra=facts)

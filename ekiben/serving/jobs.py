@@ -1,6 +1,7 @@
 """What waits for a model: requests, the pieces that a batch takes of them, what came of each."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -26,8 +27,7 @@ class Model(Protocol):
         """Answer *rows*, one entry a row, in order."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The fields of each row's prediction, and the version that made them.
 
     *batch_rows* were in its model call, the largest where a long request took several.
@@ -38,6 +38,22 @@ class Answer:
     batch_rows: int = 0
 
 
+class Reply(Protocol):
+    """Who is told what came of a job, once: a future, or what stands for one."""
+
+    def done(self) -> bool:
+        """Whether it has been told, or no longer wants to be."""
+
+    def cancelled(self) -> bool:
+        """Whether it no longer wants to be told."""
+
+    def set_result(self, result: Answer, /) -> None:
+        """Take the answer; raises nothing."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Take why there is none; raises nothing."""
+
+
 def never() -> bool:
     """Say that the client is still there: for callers inside the process."""
     return False
@@ -45,7 +61,7 @@ def never() -> bool:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One request's rows on their way to the model; *since* is of the event loop's clock.
+    """One request's rows on their way to the model; *since* and *until* are of the event loop's clock.
 
     *running* says that a model call in a thread has some of them.
     *taken* rows were handed to *model*, and *fields* are the answers so far: a long
@@ -55,9 +71,10 @@ class Job:
 
     rows: Sequence[Row]
     since: float
-    future: asyncio.Future[Answer]
+    future: Reply
     gone: Callable[[], bool] = never
     caller: str = ""
+    until: float = math.inf
     timer: asyncio.TimerHandle | None = None
     running: bool = False
     taken: int = 0

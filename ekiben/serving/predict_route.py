@@ -1,6 +1,7 @@
 """POST /v1/{use_case}/predict: body to rows, rows to predictions, predictions to bytes."""
 
 import time
+from functools import partial
 from typing import Any
 
 import orjson
@@ -44,11 +45,12 @@ class PredictRoute:
         settings = worker.settings
         self.use_case = use_case.name
         self._worker = worker
-        self._dispatcher = worker.dispatchers[use_case.name]
+        self.dispatcher = worker.dispatchers[use_case.name]
+        self.finish = partial(worker.finish, use_case.name)
         self._bento = bento
         self._fast = settings.fast_route
-        self._seconds = settings.deadline_ms / 1000
-        self._body_bytes = settings.body_bytes
+        self.seconds = settings.deadline_ms / 1000
+        self.body_bytes = settings.body_bytes
         request = PredictRequest[use_case.row]  # type: ignore[name-defined]
         self._validate = request.__pydantic_validator__.validate_json
         self._fields = len(use_case.row.model_fields)
@@ -70,10 +72,10 @@ class PredictRoute:
         """
         start = time.perf_counter()
         check_json(headers)
-        seconds = seconds_allowed(headers, self._seconds)
+        seconds = seconds_allowed(headers, self.seconds)
         # Before the body is read: an overloaded worker has no time to spare for it.
-        self._dispatcher.check(1, seconds=seconds, caller=caller)
-        body = await read_body(receive, headers, self._body_bytes)
+        self.dispatcher.check(1, seconds=seconds, caller=caller)
+        body = await read_body(receive, headers, self.body_bytes)
         rows = self.parse(body)
         charge_rows(scope, len(rows))
         gone = client_gone(receive)
@@ -92,20 +94,24 @@ class PredictRoute:
             call = Call(seconds, gone, caller, request_id.decode(), start)
             content = await self._through_bento(scope, body, receive, call)
             tag = call.tag
-        counts = self._dispatcher.versions.of(tag)
-        counts.rows += len(rows)
-        counts.request_seconds.add(time.perf_counter() - start)
+        self.count(tag, len(rows), start)
         return {
             "type": "http.response.start",
             "status": 200,
             "headers": [
                 (b"content-type", b"application/json"),
+                *PREDICTION,
                 (b"content-length", b"%d" % len(content)),
                 (b"x-request-id", request_id),
                 (b"x-model", tag.encode()),
-                *PREDICTION,
             ],
         }, content
+
+    def count(self, tag: str, rows: int, start: float) -> None:
+        """Count an answer of *rows* to a request that came at *start*."""
+        counts = self.dispatcher.versions.of(tag)
+        counts.rows += rows
+        counts.request_seconds.add(time.perf_counter() - start)
 
     def parse(self, body: bytes) -> list[Row]:
         """Return the checked rows of *body*.

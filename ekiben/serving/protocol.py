@@ -117,7 +117,12 @@ class EdgeProtocol(TimedProtocol):
         return False
 
 
-def install(limits: Limits) -> None:
-    """Let uvicorn, which is started after us, speak by this protocol in this process."""
-    names = {"limits": limits, "watch": Watch(limits), "__slots__": ()}
-    auto.AutoHTTPProtocol = type("LimitedProtocol", (EdgeProtocol,), names)
+def install(
+    limits: Limits, kind: type[EdgeProtocol] = EdgeProtocol, **given: object
+) -> None:
+    """Let uvicorn, which is started after us, speak by this protocol in this process.
+
+    *kind* is what it does besides, with *given* as attributes of its class.
+    """
+    names = {"limits": limits, "watch": Watch(limits), "__slots__": (), **given}
+    auto.AutoHTTPProtocol = type("LimitedProtocol", (kind,), names)

@@ -50,6 +50,9 @@ class Tally:
         self._also = also
         self.admitted = 0
         self.answered = 0
+        self.direct = 0
+        """Requests answered past the guard, which counts its own."""
+        self._ok = metrics.requests.labels(use_case, "200", "")
         self._admitted = metrics.admitted_requests.labels(use_case)
         self._answered = metrics.answered_requests.labels(use_case)
         self._refused = {
@@ -98,5 +101,8 @@ class Tally:
         if self.answered:
             self._answered.inc(self.answered)
             self.answered = 0
+        if self.direct:
+            self._ok.inc(self.direct)
+            self.direct = 0
         self._queued.set(queued)
         self._in_flight.set(in_flight)

@@ -72,7 +72,8 @@ class TimedProtocol(HttpToolsProtocol):
         """End the connection if at *now* it will have taken too long; *before* is the last look."""
         limits = self.limits
         if self.since is None:
-            self.since = before
+            # Nobody's message is given more time, and nobody's silence less, than they have.
+            self.since = now if self.phase == IDLE else before
         if self.transport.is_closing():
             self._check_closing(now)
         elif self._over(self.write_paused_since, limits.write_seconds, now):

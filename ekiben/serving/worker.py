@@ -167,29 +167,47 @@ class Worker:
         answer = await self.dispatchers[use_case].submit(
             rows, seconds=seconds, gone=gone, caller=caller
         )
+        if gone():
+            raise ClientGone
+        waiter = self.finish(use_case, rows, answer, start, request_id, caller)
+        if waiter is not None:
+            await logged(waiter, seconds - (time.perf_counter() - start))
+        return answer
+
+    def finish(
+        self,
+        use_case: str,
+        rows: Sequence[Row],
+        answer: Answer,
+        start: float,
+        request_id: str,
+        caller: str,
+    ) -> "asyncio.Future[None] | None":
+        """Stamp ids and tag on *answer* and log it; *start* is by `time.perf_counter`.
+
+        Returns what is to be waited for before it may be sent; None: nothing.
+
+        Raises:
+            LogUnavailable: what cannot be logged is not to be answered.
+        """
         tag = answer.tag
         if self._decimals is not None:
             round_stated(answer.fields, self._decimals)
         for fields in answer.fields:
             fields["prediction_id"] = str(uuid7())
             fields["model"] = tag
-        if gone():
-            raise ClientGone
-        if self.predictions is not None:
-            taken = time.perf_counter() - start
-            waiter = self.predictions.add(
-                use_case,
-                tag,
-                rows,
-                answer.fields,
-                batch_rows=answer.batch_rows,
-                seconds=taken,
-                request_id=request_id,
-                caller=caller,
-            )
-            if waiter is not None:
-                await logged(waiter, seconds - taken)
-        return answer
+        if self.predictions is None:
+            return None
+        return self.predictions.add(
+            use_case,
+            tag,
+            rows,
+            answer.fields,
+            batch_rows=answer.batch_rows,
+            seconds=time.perf_counter() - start,
+            request_id=request_id,
+            caller=caller,
+        )
 
     async def predict_in_call(self, use_case: str, rows: Sequence[Row]) -> Answer:
         """Answer for BentoML's own path, or a caller inside the process without an edge."""

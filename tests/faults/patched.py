@@ -10,7 +10,7 @@ from typing import Any
 from _bentoml_sdk import Service
 
 from ekiben.predictor import Predictor
-from ekiben.serving import bento_service, predict_route, worker
+from ekiben.serving import bento_service, predict_route, short_protocol, worker
 from ekiben.serving.roster import Roster
 from ekiben.serving.worker import Worker
 from service import Ekiben
@@ -47,7 +47,11 @@ def believe_bodies() -> None:
 
 
 def speak_as_uvicorn_does() -> None:
-    bento_service.install = lambda limits: None  # type: ignore[attr-defined]
+    bento_service.install_protocol = lambda *_: None  # type: ignore[attr-defined]
+
+
+def miss_a_name_of_uvicorn() -> None:
+    short_protocol.missing_names = lambda: ("canary",)  # type: ignore[attr-defined]
 
 
 def leave_bentoml_alone() -> None:
@@ -67,6 +71,7 @@ def stamp_late() -> None:
         return answer
 
     Worker.predict = stamped  # type: ignore[method-assign]
+    miss_a_name_of_uvicorn()  # the short way has no moment at which it could be late
 
 
 def answer_before_it_is_logged() -> None:
@@ -107,6 +112,7 @@ FAULTS: Mapping[str, Callable[[], None]] = {
     "no-threads": refuse_threads,
     "no-memory": ask_the_ledger_each_time,
     "bare": leave_bentoml_alone,
+    "no-short-way": miss_a_name_of_uvicorn,
     "late-stamp": stamp_late,
 }
 

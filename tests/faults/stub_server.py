@@ -1,5 +1,7 @@
 """A server process whose iris model is a stub with one fault or cost: our edge and dispatcher, no store.
 
+Its predict requests go the short way, as a server's do, unless the stub says otherwise.
+
 Used as: python -m tests.faults.stub_server PORT JSON_OF_STUB; see `Stub`.
 """
 
@@ -18,12 +20,15 @@ import uvicorn
 from prometheus_client import Gauge, make_asgi_app
 
 from ekiben.predictor import Predictor
-from ekiben.serving import batch, edge, guard
+from ekiben.serving import batch, edge, guard, short_way
 from ekiben.serving.application import Route, build_application
 from ekiben.serving.batch import Isolation, Outcome, unobserved
+from ekiben.serving.connections import Limits
 from ekiben.serving.cost import Cost
 from ekiben.serving.edge import Headers
+from ekiben.serving.guard import Guard
 from ekiben.serving.jobs import Model, Piece
+from ekiben.serving.short_protocol import install_protocol
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import get_use_case
@@ -51,6 +56,7 @@ class Stub:
     """The defence that is taken out, to show what it is good for."""
     settings: dict[str, Any] = field(default_factory=dict)
     tag: str = "iris:stub"
+    short: bool = True
     cost: Cost = field(default_factory=Cost)
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
@@ -99,10 +105,11 @@ def remove(defence: str) -> None:
             first.append(edge.request_id(headers))
             return first[0]
 
-        guard.request_id = remembered  # type: ignore[attr-defined]
+        for one in (guard, short_way):
+            one.request_id = remembered  # type: ignore[attr-defined]
 
 
-def application(stub: Stub) -> Any:
+def application(stub: Stub) -> Guard:
     remove(stub.removed)
     for rows in (1, 8, 64):
         stub.cost.learn(rows, (stub.call_ms + stub.row_ms * rows) / 1000)
@@ -123,8 +130,12 @@ def application(stub: Stub) -> Any:
 
 
 def main(port: str, told: str) -> None:
+    stub = Stub(**json.loads(told))
+    made = application(stub)
+    settings = Settings(**stub.settings)
+    install_protocol(Limits.of(settings), made.short_way if stub.short else None)
     uvicorn.run(
-        application(Stub(**json.loads(told))),
+        made,
         host="127.0.0.1",
         port=int(port),
         log_level="warning",

@@ -7,7 +7,7 @@ import pytest
 
 from ekiben.serving.admission import Admission
 from ekiben.serving.fair_queue import FairQueue
-from ekiben.serving.jobs import Job, Piece
+from ekiben.serving.jobs import Answer, Job, Piece
 from tests.fakes import numbers
 
 
@@ -85,14 +85,14 @@ def test_a_short_request_does_not_wait_for_a_long_one_of_the_same_caller(
     assert not queue
 
 
-def test_expired_jobs_are_passed_over_and_leave_no_rows(
+def test_jobs_that_have_ended_are_passed_over_and_leave_no_rows(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     queue = FairQueue()
     for size in (1, 100, 1):
-        expired = job(loop, size)
-        expired.future.cancel()
-        queue.push(expired)
+        ended = job(loop, size)
+        ended.future.set_result(Answer("x:1", []))
+        queue.push(ended)
 
     assert queue.take(10) == []
     assert queue.rows == 0

@@ -3,21 +3,32 @@
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from ekiben.errors import EkibenError, Overloaded
-from ekiben.serving.logs import BENTOML_LOGGER, configure_logs, is_unexpected
+from ekiben.serving.logs import (
+    BENTOML_LOGGER,
+    OTHERS,
+    configure_logs,
+    is_unexpected,
+)
 
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    logger = logging.getLogger("ekiben")
-    before = (logger.handlers, logger.propagate, logger.level)
+    # The root too: a level left there would hide other tests' warnings.
+    loggers = [logging.getLogger(name) for name in (None, "ekiben", "bentoml", *OTHERS)]
+    before = [(one, one.handlers, one.propagate, one.level) for one in loggers]
+    hooks = sys.excepthook, threading.excepthook
     yield
-    logger.handlers, logger.propagate = before[0], before[1]
-    logger.setLevel(before[2])
+    for logger, handlers, propagate, level in before:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+    sys.excepthook, threading.excepthook = hooks
+    logging.captureWarnings(False)
     logging.getLogger(BENTOML_LOGGER).removeFilter(is_unexpected)
 
 
