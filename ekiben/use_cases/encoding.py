@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ekiben.schemas.base import Row
+from ekiben.use_cases.columns import Columns
 from ekiben.use_cases.use_case import Floats
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -59,6 +60,8 @@ class NumericColumns:
 
     def from_rows(self, rows: Sequence[Any]) -> Floats:
         """Encode rows that the edge has checked: one entry a row, in order."""
+        if isinstance(rows, Columns):
+            return self._from_columns(rows)
         tuples = list(map(self._get, rows))  # type: ignore[attr-defined]
         codes: tuple[dict[str, float], ...] = self._codes  # type: ignore[attr-defined]
         if len(codes) == 2:
@@ -87,6 +90,16 @@ class NumericColumns:
                 array[:, column] = values.to_numpy(dtype=np.float64)
         return self._bounded(array)
 
+    def _from_columns(self, rows: Columns) -> Floats:
+        array = np.empty((len(rows), len(self.fields)), dtype=np.float64)
+        codes = dict(zip(self.categories, self._codes, strict=True))  # type: ignore[attr-defined]
+        for column, name in enumerate(self.fields):
+            values = rows.values[name]
+            if name in codes:
+                values = [codes[name][value] for value in values]
+            array[:, column] = values
+        return self._bounded(array)
+
     def rows_of(self, table: pd.DataFrame) -> list[dict[str, Any]]:
         """Return the table's rows as a client would send them."""
         return _rows_of(table, self.fields)
@@ -105,6 +118,8 @@ class TextColumn:
 
     def from_rows(self, rows: Sequence[Any]) -> list[str]:
         """Encode rows that the edge has checked: one entry a row, in order."""
+        if isinstance(rows, Columns):
+            return list(rows.values[self.name])
         return list(map(attrgetter(self.name), rows))
 
     def from_table(self, table: pd.DataFrame) -> list[str]:
