@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.dialects import NAMED, PLAIN, V2, Dialect
+from benchmarks.dialects import NAMED, PLAIN, TABLE, V2, Dialect
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "var" / "peers"
@@ -61,6 +61,15 @@ SERVERS = (
         (*BENTOML, "service:Ekiben"),
         {"EKIBEN_AUTH": "required"},
         asks_for_key=True,
+    ),
+    # The same server, asked with tables.
+    Server(
+        "arrow",
+        "Ekiben, Arrow",
+        (*BENTOML, "service:Ekiben"),
+        {"EKIBEN_AUTH": "required"},
+        asks_for_key=True,
+        dialect=TABLE,
     ),
     Server(
         "bento-path",

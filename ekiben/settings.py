@@ -125,6 +125,11 @@ class Settings(BaseModel):
         default=True,
         description="Answer predictions in the outermost layer. Off: BentoML's own path.",
     )
+    arrow: bool = Field(
+        default=True,
+        description="Take and give predictions as Arrow tables, too. Off: JSON only, and "
+        "the library that decodes tables is never loaded.",
+    )
     rows_in_flight: int = Field(
         default=16_000,
         ge=1000,

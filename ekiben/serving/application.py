@@ -50,7 +50,12 @@ def build_application(
             *read_routes(worker.roster, worker.live),
             feedback.route,
             *docs_routes(
-                openapi_document(worker.use_cases, __version__, anonymous=not auth)
+                openapi_document(
+                    worker.use_cases,
+                    __version__,
+                    anonymous=not auth,
+                    arrow=settings.arrow,
+                )
             ),
         ],
         exception_handlers={404: not_found, 405: method_not_allowed},

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ekiben.errors import BatchShapeMismatch
 from ekiben.serving.jobs import Fields, Model, Piece
 from ekiben.serving.version_counts import VersionCounts
+from ekiben.use_cases.columns import together
 
 Outcome = list[Fields] | Exception
 Observe = Callable[[str, Sequence[Piece], Sequence[Outcome], float], None]
@@ -44,7 +45,7 @@ class Isolation:
 
         A call that answers another number of rows fails whole: nobody knows whose are whose.
         """
-        rows = [row for piece in pieces for row in piece.rows]
+        rows = together([piece.rows for piece in pieces])
         try:
             fields = model.predict(rows)
             if len(fields) != len(rows):

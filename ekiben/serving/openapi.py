@@ -12,6 +12,7 @@ from ekiben.schemas.models_api import (
     Performance,
     ServingCard,
 )
+from ekiben.serving.arrow_media import ARROW
 from ekiben.serving.openapi_feedback import feedback_paths
 from ekiben.serving.openapi_operations import ANY_CODES, headers_of, operation_of
 from ekiben.serving.openapi_parts import (
@@ -38,6 +39,12 @@ listed is 405 `method_not_allowed` with `Allow`. GET routes answer to HEAD, too,
 ignore query parameters that they do not know. Integers are written without a
 fraction: 3 is one, 3.0 is not."""
 
+_TABLES = """
+
+An Arrow stream holds the same rows, a column a field, and its answer the same
+predictions, those by class as `probabilities.CLASS`. `Accept` chooses the form of the
+answer; without it, the answer has the form of the request."""
+
 _PREDICT_CODES = (
     "invalid_json",
     "payload_too_large",
@@ -52,15 +59,21 @@ _PREDICT_CODES = (
 
 
 def openapi_document(
-    use_cases: Sequence[UseCase], version: str, *, anonymous: bool = False
+    use_cases: Sequence[UseCase],
+    version: str,
+    *,
+    anonymous: bool = False,
+    arrow: bool = True,
 ) -> Node:
     """Return the document of a server of *use_cases*, as plain JSON values.
 
-    *anonymous*: it answers without a key, too.
+    *anonymous*: it answers without a key, too. *arrow*: it takes and gives tables.
     """
     schemas = Schemas(use_cases)
     names = [use_case.name for use_case in use_cases]
-    predict = {f"/v1/{one.name}/predict": _predict(one, schemas) for one in use_cases}
+    predict = {
+        f"/v1/{one.name}/predict": _predict(one, schemas, arrow) for one in use_cases
+    }
     feedback = feedback_paths(use_cases, schemas)
     paths = {
         **predict,
@@ -88,7 +101,7 @@ def openapi_document(
     }
 
 
-def _predict(use_case: UseCase, schemas: Schemas) -> Node:
+def _predict(use_case: UseCase, schemas: Schemas, arrow: bool) -> Node:
     request: Node = {"schema": schemas.of(schemas.requests[use_case.name])}
     rows = _examples(use_case.row)
     if rows:
@@ -101,17 +114,18 @@ def _predict(use_case: UseCase, schemas: Schemas) -> Node:
     predictions = _examples(use_case.prediction)
     if predictions:
         answer["application/json"]["example"] = predictions[:1]
+    tables: Node = {ARROW.decode(): {}} if arrow else {}
     operation = operation_of(
         f"predict_{use_case.name}",
         "Predictions",
         f"Predict with {use_case.name}",
         f"{use_case.summary}\n\nOne prediction per row, in the order of the rows. "
-        "Either every row is answered or none is.",
+        f"Either every row is answered or none is.{_TABLES if arrow else ''}",
         parameters=PREDICT_HEADERS,
-        ok={"content": answer, "headers": headers_of("X-Model")},
+        ok={"content": answer | tables, "headers": headers_of("X-Model")},
         codes=_PREDICT_CODES,
     )
-    body = {"required": True, "content": {"application/json": request}}
+    body = {"required": True, "content": {"application/json": request} | tables}
     return {"post": {**operation, "requestBody": body}}
 
 

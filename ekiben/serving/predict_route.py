@@ -1,6 +1,7 @@
 """POST /v1/{use_case}/predict: body to rows, rows to predictions, predictions to bytes."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,8 @@ from pydantic import ValidationError
 
 from ekiben.schemas.base import MAX_ROWS, PredictRequest, Row
 from ekiben.serving.access_checks import charge_rows
+from ekiben.serving.arrow_form import ArrowForm
+from ekiben.serving.arrow_media import ARROW, check_arrow, is_arrow, wants_arrow
 from ekiben.serving.edge import (
     App,
     Headers,
@@ -34,6 +37,7 @@ from ekiben.serving.security_headers import PREDICTION
 from ekiben.serving.worker import Call, Worker, current_call
 from ekiben.use_cases.use_case import UseCase
 
+_OF_BODY = (b"content-type", b"content-length", b"transfer-encoding")
 UNKNOWN_FIELDS = 100
 """So many fields more than its schema has may an object bring and still be told which."""
 
@@ -54,6 +58,11 @@ class PredictRoute:
         request = PredictRequest[use_case.row]  # type: ignore[name-defined]
         self._validate = request.__pydantic_validator__.validate_json
         self._fields = len(use_case.row.model_fields)
+        self._arrow: ArrowForm | None = None
+        if settings.arrow:
+            self._arrow = ArrowForm(
+                use_case.row, use_case.prediction, settings.body_bytes
+            )
         self._most_colons = 1 + MAX_ROWS * self._fields + UNKNOWN_FIELDS
 
     async def answer(
@@ -71,12 +80,14 @@ class PredictRoute:
             EkibenError: it could not be answered now.
         """
         start = time.perf_counter()
-        check_json(headers)
+        reader = self._arrow if is_arrow(headers) else None
+        check_arrow(headers) if reader else check_json(headers)
+        writer = self._writer(headers, asked_in_arrow=reader is not None)
         seconds = seconds_allowed(headers, self.seconds)
         # Before the body is read: an overloaded worker has no time to spare for it.
         self.dispatcher.check(1, seconds=seconds, caller=caller)
         body = await read_body(receive, headers, self.body_bytes)
-        rows = self.parse(body)
+        rows = await reader.rows(body) if reader else self.parse(body)
         charge_rows(scope, len(rows))
         gone = client_gone(receive)
         if self._fast:
@@ -89,17 +100,26 @@ class PredictRoute:
                 request_id=request_id.decode(),
                 since=start,
             )
-            tag, content = answer.tag, orjson.dumps(answer.fields)
+            tag = answer.tag
+            content = (
+                await writer.stream(answer.fields, tag)
+                if writer
+                else orjson.dumps(answer.fields)
+            )
         else:
             call = Call(seconds, gone, caller, request_id.decode(), start)
+            if reader:
+                scope, body = as_json(scope, rows)
             content = await self._through_bento(scope, body, receive, call)
             tag = call.tag
+            if writer:
+                content = await writer.stream(orjson.loads(content), tag)
         self.count(tag, len(rows), start)
         return {
             "type": "http.response.start",
             "status": 200,
             "headers": [
-                (b"content-type", b"application/json"),
+                (b"content-type", ARROW if writer else b"application/json"),
                 *PREDICTION,
                 (b"content-length", b"%d" % len(content)),
                 (b"x-request-id", request_id),
@@ -112,6 +132,14 @@ class PredictRoute:
         counts = self.dispatcher.versions.of(tag)
         counts.rows += rows
         counts.request_seconds.add(time.perf_counter() - start)
+
+    def _writer(self, headers: Headers, *, asked_in_arrow: bool) -> ArrowForm | None:
+        """Return what writes the answer, None: it is JSON."""
+        if b"accept" not in headers and not asked_in_arrow:
+            return None
+        return (
+            self._arrow if wants_arrow(headers, asked_in_arrow=asked_in_arrow) else None
+        )
 
     def parse(self, body: bytes) -> list[Row]:
         """Return the checked rows of *body*.
@@ -168,6 +196,17 @@ class PredictRoute:
         if status != 200:
             raise RuntimeError(f"BentoML answered {status} without a reason")
         return b"".join(parts)
+
+
+def as_json(scope: Scope, rows: Sequence[Row]) -> tuple[Scope, bytes]:
+    """Return the request in *scope* as if its *rows* had come in JSON."""
+    body = orjson.dumps({"rows": [row.model_dump(mode="json") for row in rows]})
+    kept = [one for one in scope["headers"] if one[0] not in _OF_BODY]
+    told = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    return {**scope, "headers": [*kept, *told]}, body
 
 
 async def send_answer(send: Send, head: Message, content: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ekiben.schemas.base import Row
+from ekiben.use_cases.columns import Columns
 from ekiben.use_cases.use_case import Floats
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class NumericColumns:
 
     def from_rows(self, rows: Sequence[Any]) -> Floats:
         """Encode rows that the edge has checked: one entry a row, in order."""
+        if isinstance(rows, Columns):
+            return self._from_columns(rows)
         tuples = list(map(self._get, rows))  # type: ignore[attr-defined]
         codes: tuple[dict[str, float], ...] = self._codes  # type: ignore[attr-defined]
         if len(codes) == 2:
@@ -89,6 +92,16 @@ class NumericColumns:
                 array[:, column] = values.to_numpy(dtype=np.float64)
         return self._bounded(array)
 
+    def _from_columns(self, rows: Columns) -> Floats:
+        array = np.empty((len(rows), len(self.fields)), dtype=np.float64)
+        codes = dict(zip(self.categories, self._codes, strict=True))  # type: ignore[attr-defined]
+        for column, name in enumerate(self.fields):
+            values = rows.values[name]
+            if name in codes:
+                values = [codes[name][value] for value in values]
+            array[:, column] = values
+        return self._bounded(array)
+
     def rows_of(self, table: "pd.DataFrame") -> list[dict[str, Any]]:
         """Return the table's rows as a client would send them."""
         return _rows_of(table, self.fields)
@@ -107,6 +120,8 @@ class TextColumn:
 
     def from_rows(self, rows: Sequence[Any]) -> list[str]:
         """Encode rows that the edge has checked: one entry a row, in order."""
+        if isinstance(rows, Columns):
+            return list(rows.values[self.name])
         return list(map(attrgetter(self.name), rows))
 
     def from_table(self, table: "pd.DataFrame") -> list[str]:

@@ -83,7 +83,7 @@ def never_synced(url: str, *, durable: bool, wait: float) -> Sink:
 def main(told: str) -> None:
     given = json.loads(told)
     if given.pop("unsynced", False):
-        prediction_log.Sink = never_synced  # type: ignore[assignment,misc]
+        prediction_log.Sink = never_synced  # type: ignore[attr-defined,assignment]
     settings = Settings.model_validate(given)
     directory = Path(settings.home) / "counts"
     predictions = PredictionLog.start(settings, ROWS, Printed(), directory)

@@ -18,6 +18,19 @@ LOADER_NAME = "libgomp.so.1"
 """What LightGBM asks the loader for. scikit-learn's wheel brings it under a name of its
 own; slim base images have none."""
 TESTS = ("test", "tests")
+UNUSED = (
+    "pyarrow/include",
+    "pyarrow/libarrow_flight.so*",
+    "pyarrow/libarrow_python_flight.so*",
+    "pyarrow/_flight.*.so",
+    "pyarrow/libarrow_s3.so*",
+    "pyarrow/_s3fs.*.so",
+    "pyarrow/libarrow*.so",
+    "pyarrow/libarrow*.so.*.*.*",
+)
+"""What of a library no server uses: of pyarrow its headers, its clients of networks, and
+second and third copies of a library under names for compilers, 60 MB of 170 in all. It
+does without them by itself."""
 COMMAND = """#!{python}
 from ekiben.cli import main
 
@@ -57,6 +70,16 @@ def remove_tests(environment: Path) -> None:
                 shutil.rmtree(found)
 
 
+def remove_unused(environment: Path) -> None:
+    """Remove what no server uses of its libraries."""
+    for packages in environment.glob("lib/python3*/site-packages"):
+        for found in [one for form in UNUSED for one in packages.glob(form)]:
+            if found.is_dir():
+                shutil.rmtree(found)
+            else:
+                found.unlink()
+
+
 def compile_bytecode(root: Path) -> None:
     """Compile all modules; by content, so that no time is in what is written."""
     compileall.compile_dir(
@@ -85,6 +108,7 @@ def _below(root: Path) -> Iterator[Path]:
 def lay_out_environment(environment: Path, bento: Path) -> None:
     """Finish what pip installed in *environment*, for a Bento that will be at *bento*."""
     remove_tests(environment)
+    remove_unused(environment)
     finish_environment(environment, bento)
     compile_bytecode(environment / "lib")
     seal(environment)

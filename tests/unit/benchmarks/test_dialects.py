@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks.dialects import NAMED, PLAIN, V2
+from benchmarks.dialects import NAMED, PLAIN, TABLE, V2
 
 
 def test_each_dialect_carries_the_rows() -> None:
@@ -19,3 +19,13 @@ def test_texts_are_read_as_rows() -> None:
     body = b'{"outputs": [{"data": ["{\\"p\\": 0.5}"]}]}'
 
     assert V2.decode(body) == [{"p": 0.5}]
+
+
+def test_tables_carry_the_rows_and_objects_come_back_whole() -> None:
+    rows = [{"a": 1.5, "p": "x"}, {"a": 2.5, "p": "y"}]
+    flat = [{"label": "x", "p.x": 0.25, "p.y": 0.75}]
+
+    assert TABLE.decode(TABLE.encode("iris", rows)) == rows
+    assert TABLE.decode(TABLE.encode("iris", flat)) == [
+        {"label": "x", "p": {"x": 0.25, "y": 0.75}}
+    ]

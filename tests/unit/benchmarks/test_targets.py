@@ -92,12 +92,19 @@ def test_a_peer_that_is_ahead_anywhere_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answered", "met"),
-    [pytest.param(50, True, id="half"), pytest.param(49, False, id="less")],
+    ("server", "form", "answered", "met"),
+    [
+        pytest.param("ekiben", "JSON", 50, True, id="half-as-json"),
+        pytest.param("ekiben", "JSON", 49, False, id="less-as-json"),
+        pytest.param("arrow", "Arrow", 80, True, id="four-fifths-as-tables"),
+        pytest.param("arrow", "Arrow", 79, False, id="less-as-tables"),
+    ],
 )
-def test_many_rows_are_held_against_the_model_alone(answered: int, met: bool) -> None:
+def test_many_rows_are_held_against_the_model_alone(
+    server: str, form: str, answered: int, met: bool
+) -> None:
     case = Case("iris", 1000, 4)
-    ours = measured("ekiben", [answered], case=case)
+    ours = measured(server, [answered], case=case)
     limit = measured("in-process", [100], case=case)
 
-    assert verdict(Results((*ours, *limit)), "the model alone").met is met
+    assert verdict(Results((*ours, *limit)), f"in {form}").met is met

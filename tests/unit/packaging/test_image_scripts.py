@@ -1,15 +1,23 @@
 """The scripts inside the image: start, health check, layout."""
 
 import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pyarrow
 import pytest
 
 from ekiben.packaging.image.health import port_of, reason_against
-from ekiben.packaging.image.lay_out import lay_out_bento, lay_out_environment
+from ekiben.packaging.image.lay_out import (
+    lay_out_bento,
+    lay_out_environment,
+    remove_unused,
+)
 from ekiben.packaging.image.start import command
 from tests.servers import free_port
 
@@ -174,3 +182,39 @@ def test_an_environment_gets_the_command_and_libgomp_and_loses_tests(
     assert command.read_text().startswith(f"#!{tmp_path}/venv/bin/python\n")
     assert command.stat().st_mode & 0o777 == 0o555
     assert (packages / "ekiben-of-the-bento.pth").read_text() == "/bento/src\n"
+
+
+def test_an_environment_loses_what_no_server_uses_of_pyarrow(tmp_path: Path) -> None:
+    arrow = tmp_path / "venv" / "lib" / "python3.11" / "site-packages" / "pyarrow"
+    (arrow / "include" / "arrow").mkdir(parents=True)
+    (arrow / "include" / "arrow" / "api.h").write_text("")
+    for name in ("libarrow_s3.so.2600", "libarrow_flight.so.2600", "libarrow.so.2600"):
+        (arrow / name).write_text("")
+    (tmp_path / "venv" / "bin").mkdir()
+
+    lay_out_environment(tmp_path / "venv", Path("/bento"))
+
+    assert [path.name for path in arrow.iterdir()] == ["libarrow.so.2600"]
+
+
+def test_the_library_of_tables_works_without_what_an_image_loses(
+    tmp_path: Path,
+) -> None:
+    """On a new release of it this fails before an image is built."""
+    found = Path(pyarrow.__file__).parent
+    packages = tmp_path / "lib" / "python3.11" / "site-packages"
+    shutil.copytree(found, packages / "pyarrow", symlinks=True)
+    remove_unused(tmp_path)
+    program = "import pyarrow, pyarrow.ipc, pyarrow.parquet; print(pyarrow.__file__)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(packages)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.strip() == f"{packages}/pyarrow/__init__.py", done.stderr
+    assert not list((packages / "pyarrow").glob("libarrow_flight*"))
