@@ -23,6 +23,7 @@ PREFIX = "EKIBEN_"
 SERVICE_LINK = re.compile(r"EKIBEN_(\w+_)?(SERVICE_(HOST|PORT)|PORT)(_.+)?$")
 """What Kubernetes adds to every container beside a Service named ekiben; none is a setting."""
 
+RATE = re.compile(r"[1-9][0-9]{0,6}/(second|minute)")
 DATABASE_URL = re.compile(r"(sqlite:///[^:?#]+|postgresql(\+psycopg)?://.+)$")
 """A file, never `:memory:`: several processes read one ledger."""
 
@@ -337,6 +338,13 @@ class Settings(BaseModel):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _is_a_rate(cls, value: str | None) -> str | None:
+        if value is not None and not RATE.fullmatch(value):
+            raise PydanticCustomError("rate", "write 50/second or 600/minute")
         return value
 
     @field_validator("database_url")

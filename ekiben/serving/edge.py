@@ -136,7 +136,8 @@ def seconds_allowed(headers: Headers, default: float) -> float:
         return default
     if not WHOLE_NUMBER.fullmatch(given):
         raise Refused(
-            "validation_failed", "X-Deadline-Ms takes a whole number of milliseconds"
+            "validation_failed",
+            "X-Deadline-Ms takes a whole number of milliseconds, at least 1",
         )
     return min(default, int(given) / 1000)
 

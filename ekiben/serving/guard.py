@@ -1,11 +1,12 @@
 """The outermost layer: routes every request, and gives every refusal the one body."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ekiben.errors import ClientGone, EkibenError
+from ekiben.errors import ClientGone, EkibenError, Overloaded
 from ekiben.schemas.problem import FieldError
 from ekiben.serving import metrics
 from ekiben.serving.access_checks import AccessChecks, caller_of
@@ -45,6 +46,8 @@ log = logging.getLogger(__name__)
 
 BENTOML_PATHS = frozenset([b"/metrics", b"/schema.json"])
 """What BentoML answers itself: its metrics, ours among them, and what its clients read."""
+BENTOML_SECONDS = 10.0
+"""What Prometheus waits, too."""
 PROBES = frozenset([b"/livez", b"/readyz", b"/healthz", b"/metrics"])
 """What is answered to the end."""
 NO_ROUTE = REFUSALS["not_found"].detail
@@ -207,9 +210,16 @@ class Guard:
                 message["headers"] = with_security([*message["headers"], identified])
             await send(message)
 
+        # Where no thread can be started BentoML lets its client wait for a minute.
+        limit = BENTOML_SECONDS if application is self._bento else None
         try:
-            await application(scope, receive, send_on)
+            async with asyncio.timeout(limit) as waiting:
+                await application(scope, receive, send_on)
         except Exception as error:
+            if waiting.expired() and isinstance(error, TimeoutError) and not started:
+                code, detail, extra = problem_of(Overloaded(1.0))
+                await self._refuse(send, "", identity, code, detail, extra)
+                return
             log_failure(identity, headers_of(scope), error)
             if started:
                 raise

@@ -45,6 +45,7 @@ def test_values_are_read_from_their_names() -> None:
         ("EKIBEN_RELEASES", "latest"),
         ("EKIBEN_ROWS_IN_FLIGHT", "999"),
         ("EKIBEN_LOG_LEVEL", "loud"),
+        ("EKIBEN_RATE_LIMIT", "1000/1s"),
         ("EKIBEN_DEADLINE", "5"),
     ],
 )
