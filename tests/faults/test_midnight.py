@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -196,17 +197,18 @@ def test_c63_rows_of_a_day_are_counted_by_the_day_in_utc_wherever_the_server_is(
         assert ask(client, 1).status_code == 429
 
 
-def asking(home: IrisHome, server: Server) -> httpx.Client:
-    """Return a client with a key that the server knows by now."""
+@contextmanager
+def asking(home: IrisHome, server: Server) -> Iterator[httpx.Client]:
+    """Give a client with a key that the server knows by now, and that lives for days."""
     settings = Settings(home=home.path)
     with KeyDatabase.opened(settings.ledger_url) as keys:
         now, pepper = datetime.now(UTC), pepper_of(settings)
-        key, secret = made("predict", now=now, pepper=pepper)
+        key, secret = made("predict", now=now, life=timedelta(days=9), pepper=pepper)
         keys.add(key)
     headers = {"Authorization": f"Bearer {secret}"}
-    client = httpx.Client(base_url=server.url, headers=headers, timeout=30)
-    until(lambda: client.get("/v1/models").status_code != 401, PATIENCE)
-    return client
+    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+        until(lambda: client.get("/v1/models").status_code != 401, PATIENCE)
+        yield client
 
 
 def ask(client: httpx.Client, rows: int) -> httpx.Response:
