@@ -108,7 +108,7 @@ class Edge:
         )
         watch: Any = SimpleNamespace(observe=lambda *_: None)
         use_case: Any = SimpleNamespace(name="double", row=Number)
-        self.settings = Settings(log="off", **settings)
+        self.settings = Settings(log="off", arrow=False, **settings)
         follower: Any = SimpleNamespace()
         self.worker = Worker([use_case], roster, follower, watch, self.settings)
         self.life = LifeCycle(self.worker, {})

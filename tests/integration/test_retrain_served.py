@@ -133,9 +133,9 @@ def test_answers_with_feedback_make_the_next_version_and_the_gates_decide(
     done = retrain(desk, "--promote", "--json")
     assert done.returncode == 0, done.stderr
     event = json.loads(done.stdout)["event"]
-    assert desk.production == event["to"] != first
+    assert desk.production == event["to_tag"] != first
     assert "retrained on 380 logged rows" in event["reason"]
-    until(lambda: desk.answer(texts[:1])[0]["model"] == event["to"], PATIENCE)
+    until(lambda: desk.answer(texts[:1])[0]["model"] == event["to_tag"], PATIENCE)
 
 
 def test_labels_that_are_wrong_make_a_version_that_the_gates_refuse(
