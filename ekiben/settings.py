@@ -128,8 +128,7 @@ class Settings(BaseModel):
     )
     arrow: bool = Field(
         default=True,
-        description="Take and give predictions as Arrow tables, too. Off: JSON only, and "
-        "the library that decodes tables is never loaded.",
+        description="Take and give predictions as Arrow tables, too. Off: JSON only.",
     )
     rows_in_flight: int = Field(
         default=16_000,

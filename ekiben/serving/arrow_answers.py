@@ -1,7 +1,8 @@
 """Predictions to an Arrow stream: the fields of the JSON answer, a column each."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -21,11 +22,25 @@ TYPES: Mapping[Any, pa.DataType] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the answer, and what is in it of the fields of a prediction."""
+    """One column of the answer: what a prediction has under *path*, if need be as JSON."""
 
-    name: str
+    path: tuple[str, ...]
     type: pa.DataType
-    value: Callable[[Fields], Any]
+    as_json: bool = False
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return ".".join(self.path)
+
+    def values(self, answers: Sequence[Fields]) -> list[Any]:
+        """Return what each of *answers* has there."""
+        found: Iterable[Any] = answers
+        for name in self.path:
+            found = map(itemgetter(name), found)
+        if self.as_json:
+            return [orjson.dumps(one).decode() for one in found]
+        return list(found)
 
 
 @dataclass(frozen=True)
@@ -47,9 +62,7 @@ class ArrowAnswers:
         """Return the stream; its schema's metadata names the version *tag* as `model`."""
         fields = [pa.field(one.name, one.type, nullable=False) for one in self.columns]
         schema = pa.schema(fields, metadata={"model": tag})
-        arrays = [
-            array(one.type, list(map(one.value, answers))) for one in self.columns
-        ]
+        arrays = [array(one.type, one.values(answers)) for one in self.columns]
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, schema) as writer:
             writer.write_batch(pa.record_batch(arrays, schema=schema))
@@ -64,10 +77,13 @@ def array(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
     """
     count = len(values)
     if pa.types.is_string(kind):
-        texts = [one.encode() for one in values]
+        data = "".join(values).encode()
+        lengths = np.fromiter(map(len, values), np.int32, count)
+        if lengths.sum() != len(data):  # not all of it is ASCII
+            lengths = np.array([len(one.encode()) for one in values], dtype=np.int32)
         ends = np.zeros(count + 1, dtype=np.int32)
-        np.cumsum(np.fromiter(map(len, texts), np.int32, count), out=ends[1:])
-        buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
+        lengths.cumsum(out=ends[1:])
+        buffers = [None, pa.py_buffer(ends), pa.py_buffer(data)]
     elif pa.types.is_boolean(kind):
         bits = np.packbits(np.array(values, dtype=np.bool_), bitorder="little")
         buffers = [None, pa.py_buffer(bits)]
@@ -81,15 +97,16 @@ def _columns(prediction: type[Prediction]) -> Iterator[Column]:
     for name, field in prediction.model_fields.items():
         kind = field.annotation
         choices = get_args(kind) if get_origin(kind) is Literal else ()
-        if all(isinstance(one, str) for one in choices) and choices:
-            yield Column(name, pa.string(), _field(name))
-        elif kind in TYPES:
-            yield Column(name, TYPES[kind], _field(name))
+        if choices and all(isinstance(one, str) for one in choices):
+            kind = str
+        if kind in TYPES:
+            yield Column((name,), TYPES[kind])
         elif classes := _classes(kind):
             for one in classes:
-                yield Column(f"{name}.{one}", pa.float64(), _field(name, one))
+                yield Column((name, one), pa.float64())
         else:
-            yield Column(name, pa.string(), _as_json(name))
+            # As the export of the log does.
+            yield Column((name,), pa.string(), as_json=True)
 
 
 def _classes(kind: Any) -> tuple[str, ...]:
@@ -104,16 +121,3 @@ def _classes(kind: Any) -> tuple[str, ...]:
 def _bare(kind: Any) -> Any:
     """Return what is annotated, without its bounds."""
     return getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
-
-
-def _field(*path: str) -> Callable[[Fields], Any]:
-    if len(path) == 1:
-        (name,) = path
-        return lambda fields: fields[name]
-    outer, inner = path
-    return lambda fields: fields[outer][inner]
-
-
-def _as_json(name: str) -> Callable[[Fields], Any]:
-    """Give what has no column of its own as JSON, as the export of the log does."""
-    return lambda fields: orjson.dumps(fields[name]).decode()

@@ -45,19 +45,18 @@ class Columns(Sequence[Row]):
             for one in self.values.values()
         )
         names, kind = tuple(self.values), self._row
-        filled = frozenset(names)
+        # As a pickle of a row is read: what is checked need not be checked again, and
+        # model_construct takes several times as long. Rows are frozen, so that all of
+        # them may have one set of the fields that were given.
+        state: dict[str, Any] = {
+            "__pydantic_fields_set__": set(names),
+            "__pydantic_extra__": None,
+            "__pydantic_private__": None,
+        }
         for values in zip(*columns, strict=True):
             row = kind.__new__(kind)
-            # As a pickle of it is read: what is checked need not be checked again, and
-            # model_construct takes ten times as long.
-            row.__setstate__(
-                {
-                    "__dict__": dict(zip(names, values, strict=True)),
-                    "__pydantic_extra__": None,
-                    "__pydantic_fields_set__": set(filled),
-                    "__pydantic_private__": None,
-                }
-            )
+            state["__dict__"] = dict(zip(names, values, strict=True))
+            row.__setstate__(state)
             yield row
 
     def _part(self, place: slice) -> "Columns":
