@@ -1,6 +1,8 @@
 """Fixtures that tests of several kinds share."""
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +17,9 @@ import pytest
 from ekiben.datasets import Table, load
 from ekiben.training import Trained, fit
 from ekiben.use_cases.catalog import get_use_case
+from tests.alone import (  # noqa: F401  (pytest finds hooks here by name)
+    pytest_runtest_protocol,
+)
 from tests.criteria_plugin import (  # noqa: F401  (pytest finds hooks here by name)
     figure,
     pytest_runtest_logreport,
@@ -82,8 +87,25 @@ def trainings(
 def home(
     tmp_path_factory: pytest.TempPathFactory, data_settings: dict[str, str]
 ) -> Path:
-    """A BENTOML_HOME with a promoted version of every use case, made once per session."""
+    """A BENTOML_HOME with a promoted version of every use case, made once per session.
+
+    Of several workers the first makes it, and the others copy it.
+    """
     path = tmp_path_factory.mktemp("bentoml")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return train_all(path, data_settings)
+    made = tmp_path_factory.getbasetemp().parent / "home"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            train_all(path, data_settings)
+            shutil.copytree(path, made.with_suffix(".part"))
+            made.with_suffix(".part").rename(made)
+            return path
+    return Path(shutil.copytree(made, path, dirs_exist_ok=True))
+
+
+def train_all(path: Path, data_settings: dict[str, str]) -> Path:
     subprocess.run(
         [sys.executable, "train.py", "--promote"],
         cwd=PROJECT,
@@ -100,19 +122,27 @@ def server(home: Path) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="session", params=["fast", "bentoml"])
-def either_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, home: Path
+@pytest.fixture(scope="session")
+def bentoml_path_server(
+    tmp_path_factory: pytest.TempPathFactory, home: Path
 ) -> Iterator[Server]:
-    """Ekiben on its fast route, then on BentoML's own path."""
-    if request.param == "fast":
-        yield request.getfixturevalue("server")
-        return
+    """Ekiben without its fast route: requests go BentoML's own way."""
     other = tmp_path_factory.mktemp("bentoml-path")
     (other / "models").symlink_to(home / "models")
     (other / "ekiben").symlink_to(home / "ekiben")
     with serve(other, extra={"EKIBEN_FAST_ROUTE": "false"}) as running:
         yield running
+
+
+@pytest.fixture(scope="session", params=["fast", "bentoml"])
+def either_server(request: pytest.FixtureRequest) -> Server:
+    """Ekiben on its fast route, then on BentoML's own path.
+
+    Each is started once: a worker that is given its tests by file goes to and fro.
+    """
+    fast = request.param == "fast"
+    found: Server = request.getfixturevalue("server" if fast else "bentoml_path_server")
+    return found
 
 
 @pytest.fixture(scope="session")

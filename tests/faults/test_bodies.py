@@ -19,7 +19,7 @@ from tests.faults.raw import JSON, connect, read_all, request, say
 from tests.servers import Server
 from tests.timing import at_most, measures_time
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 LIMIT = 4 * 1024 * 1024
 GOOD = rows_body(USE_CASES[0].examples[0])

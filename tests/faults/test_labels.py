@@ -16,7 +16,7 @@ from tests.faults.raw import request, say
 from tests.servers import Server
 from tests.timing import at_most, measures_time
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 GOOD = {"rows": USE_CASES[0].examples}
 

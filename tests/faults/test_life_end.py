@@ -28,7 +28,7 @@ from tests.faults.traffic import IRIS, Probe, Traffic
 from tests.haproxy import balance
 from tests.servers import PROJECT, Server, environment, free_port, serve, wait_until_up
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 STOP_SECONDS = 25.0
 DRAIN = {"EKIBEN_DRAIN_SECONDS": "3"}

@@ -25,7 +25,7 @@ from tests.servers import PROJECT, Server, environment, serve
 from tests.timing import at_most, measures_time
 from tests.tiny import ledger_url
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 WORKERS = 2
 CLIENTS = 6

@@ -31,6 +31,7 @@ def test_32_levels_are_not_too_deep_and_33_are() -> None:
     assert is_too_deep(b"[" * 33 + b"]" * 33)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "body",
     [
