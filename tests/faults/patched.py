@@ -9,7 +9,7 @@ from typing import Any
 from _bentoml_sdk import Service
 
 from ekiben.predictor import Predictor
-from ekiben.serving import bento_service, predict_route, worker
+from ekiben.serving import bento_service, predict_route, protocol, worker
 from ekiben.serving.worker import Worker
 from service import Ekiben
 from tests.faults.failures import FAILURES
@@ -45,7 +45,7 @@ def believe_bodies() -> None:
 
 
 def speak_as_uvicorn_does() -> None:
-    bento_service.install = lambda limits: None  # type: ignore[attr-defined]
+    protocol.install = lambda limits: None
 
 
 def leave_bentoml_alone() -> None:

@@ -19,11 +19,12 @@ from prometheus_client import Gauge, make_asgi_app
 
 from ekiben.predictor import Predictor
 from ekiben.serving import batch, edge, guard
-from ekiben.serving.application import Route, build_application
+from ekiben.serving.application import build_application
 from ekiben.serving.batch import Isolation, Outcome, unobserved
 from ekiben.serving.cost import Cost
 from ekiben.serving.edge import Headers
 from ekiben.serving.jobs import Model, Piece
+from ekiben.serving.route import Route
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import get_use_case
