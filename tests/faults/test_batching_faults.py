@@ -20,7 +20,7 @@ from tests.faults.stub_server import POISON
 from tests.faults.test_overload import check_nothing_is_lost
 from tests.servers import Server
 
-pytestmark = [pytest.mark.alone, pytest.mark.server]
+pytestmark = pytest.mark.server
 
 CLIENTS = 32
 

@@ -16,7 +16,7 @@ from tests.faults.raw import request, say
 from tests.servers import Server
 from tests.timing import at_most, measures_time
 
-pytestmark = [pytest.mark.alone, pytest.mark.server]
+pytestmark = pytest.mark.server
 
 GOOD = {"rows": USE_CASES[0].examples}
 
@@ -64,6 +64,7 @@ def test_c31_random_requests_leave_nothing_behind(server: Server) -> None:
     assert memory <= 5 * 2**20
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @measures_time
 def test_c31_random_requests_in_full_numbers(server: Server) -> None:

@@ -22,7 +22,7 @@ from tests.faults.lives import FLOWERS
 from tests.faults.traffic import IRIS
 from tests.servers import PROJECT, environment, free_port, serve, wait_until_up
 
-pytestmark = [pytest.mark.alone, pytest.mark.server]
+pytestmark = pytest.mark.server
 
 SECONDS = 10.0
 """Of processor time: on a busy machine the clock on the wall says little."""

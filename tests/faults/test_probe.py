@@ -19,7 +19,7 @@ from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
 from tests.servers import PROJECT, environment
 
-pytestmark = [pytest.mark.alone, pytest.mark.server]
+pytestmark = pytest.mark.server
 
 IRIS = get_use_case("iris")
 LIMITS = Limits(seconds=20, bytes=6 * 2**30)

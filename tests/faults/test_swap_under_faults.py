@@ -20,7 +20,7 @@ from tests.faulty import IRIS, faulty, sound
 from tests.servers import Server, serve
 from tests.tiny import ledger_url
 
-pytestmark = [pytest.mark.alone, pytest.mark.server]
+pytestmark = pytest.mark.server
 
 WORKERS = 2
 LEAD = timedelta(seconds=8)
