@@ -1,10 +1,6 @@
 """Fixtures that tests of several kinds share."""
 
-import fcntl
 import os
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -27,7 +23,8 @@ from tests.criteria_plugin import (  # noqa: F401  (pytest finds hooks here by n
 )
 from tests.haproxy import haproxy as haproxy
 from tests.models import Trainings
-from tests.servers import PROJECT, Server, environment, serve
+from tests.servers import Server, serve
+from tests.trained import copy_trained
 
 hypothesis.settings.register_profile(
     "ekiben",
@@ -87,32 +84,8 @@ def trainings(
 def home(
     tmp_path_factory: pytest.TempPathFactory, data_settings: dict[str, str]
 ) -> Path:
-    """A BENTOML_HOME with a promoted version of every use case, made once per session.
-
-    Of several workers the first makes it, and the others copy it.
-    """
-    path = tmp_path_factory.mktemp("bentoml")
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return train_all(path, data_settings)
-    made = tmp_path_factory.getbasetemp().parent / "home"
-    with made.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            train_all(path, data_settings)
-            shutil.copytree(path, made.with_suffix(".part"))
-            made.with_suffix(".part").rename(made)
-            return path
-    return Path(shutil.copytree(made, path, dirs_exist_ok=True))
-
-
-def train_all(path: Path, data_settings: dict[str, str]) -> Path:
-    subprocess.run(
-        [sys.executable, "train.py", "--promote"],
-        cwd=PROJECT,
-        env=environment(path, data_settings),
-        check=True,
-    )
-    return path
+    """A BENTOML_HOME of this session with a promoted version of every use case."""
+    return copy_trained(tmp_path_factory.mktemp("bentoml"), data_settings)
 
 
 @pytest.fixture(scope="session")
