@@ -57,13 +57,15 @@ def free_port() -> int:
 
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment without our settings but *extra*, for a store at *home*."""
+    """Return an environment without our settings but *extra* and patience, for a store at *home*."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("EKIBEN_")}
     kept.pop("PROMETHEUS_MULTIPROC_DIR", None)
     return {
         **kept,
         "BENTOML_HOME": str(home),
         "BENTOML_DO_NOT_TRACK": "True",
+        # On a busy machine a sound version may need longer than in earnest to load.
+        "EKIBEN_PROBE_SECONDS": "120",
         **(extra or {}),
     }
 
