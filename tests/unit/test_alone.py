@@ -35,19 +35,19 @@ def test_who_is_alone_waits_for_those_inside_and_keeps_others_out(
         with room(tmp_path, alone=alone):
             seen.append(f"{name} begins")
             inside.set()
-            time.sleep(0.2)
+            time.sleep(0.5)
             seen.append(f"{name} ends")
 
     first = threading.Thread(target=enter, args=("first",), kwargs={"alone": False})
     alone = threading.Thread(target=enter, args=("alone",), kwargs={"alone": True})
     later = threading.Thread(target=enter, args=("later",), kwargs={"alone": False})
     first.start()
-    inside.wait(5)
+    inside.wait(60)
     alone.start()
-    time.sleep(0.05)
+    time.sleep(0.25)  # for the door
     later.start()
     for thread in (first, alone, later):
-        thread.join(5)
+        thread.join(60)
 
     assert seen == [
         *("first begins", "first ends"),
@@ -67,7 +67,7 @@ def test_those_who_need_not_be_alone_are_there_together(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
 
     assert not together.broken
 
