@@ -13,6 +13,7 @@ import pytest
 from ekiben.datasets import Table, load
 from ekiben.training import Trained, fit
 from ekiben.use_cases.catalog import get_use_case
+from tests import one_tls_context  # noqa: F401  (done by its import)
 from tests.alone import (  # noqa: F401  (pytest finds hooks here by name)
     pytest_runtest_protocol,
 )
