@@ -1,4 +1,5 @@
-"""A pytest plugin: where two workers run tests, one marked `alone` has the machine to itself.
+"""A pytest plugin: where two workers run tests, one marked `alone`
+or `measures_time` has the machine to itself.
 
 Limits on time and memory hold for a server on a quiet machine. With one worker nothing
 is to be kept apart, and nothing is locked.
@@ -11,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
+ALONE = ("alone", "flaky")
+"""Marks: `flaky` is what `tests.timing.measures_time` puts on what measures time."""
+
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Run *item*, its fixtures included, beside others or alone; to wait is not its time."""
     if not hasattr(item.config, "workerinput"):
         return (yield)
-    alone = item.get_closest_marker("alone") is not None
+    alone = any(item.get_closest_marker(name) for name in ALONE)
     with room(item.config.rootpath / "var", alone=alone):
         return (yield)
 
