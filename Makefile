@@ -30,8 +30,8 @@ serve: $(VENV)/run  ## Set up, train and promote whatever is missing, serve on 1
 	$(BIN)/python -m ekiben train --missing --promote
 	$(BIN)/bentoml serve service:Ekiben --host $(HOST) --port $(PORT)
 
-test: lint  ## All tests but the slow tiers
-	$(BIN)/python -m pytest tests
+test: lint  ## All tests but the slow tiers, on two cores
+	$(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/dev  ## Format, lint, types, direction of imports
 	$(BIN)/ruff format --check .

@@ -1,8 +1,6 @@
 """Fixtures that tests of several kinds share."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -15,6 +13,10 @@ import pytest
 from ekiben.datasets import Table, load
 from ekiben.training import Trained, fit
 from ekiben.use_cases.catalog import get_use_case
+from tests import one_tls_context  # noqa: F401  (done by its import)
+from tests.alone import (  # noqa: F401  (pytest finds hooks here by name)
+    pytest_runtest_protocol,
+)
 from tests.criteria_plugin import (  # noqa: F401  (pytest finds hooks here by name)
     figure,
     pytest_runtest_logreport,
@@ -22,7 +24,8 @@ from tests.criteria_plugin import (  # noqa: F401  (pytest finds hooks here by n
 )
 from tests.haproxy import haproxy as haproxy
 from tests.models import Trainings
-from tests.servers import PATIENCE, PROJECT, Server, environment, serve
+from tests.servers import PATIENCE, Server, serve
+from tests.trained import copy_trained
 
 for phase in ("connect", "read", "write", "pool"):
     # httpx gives up after 5 s where a call says nothing: a busy machine is no failure.
@@ -86,15 +89,8 @@ def trainings(
 def home(
     tmp_path_factory: pytest.TempPathFactory, data_settings: dict[str, str]
 ) -> Path:
-    """A BENTOML_HOME with a promoted version of every use case, made once per session."""
-    path = tmp_path_factory.mktemp("bentoml")
-    subprocess.run(
-        [sys.executable, "train.py", "--promote"],
-        cwd=PROJECT,
-        env=environment(path, data_settings),
-        check=True,
-    )
-    return path
+    """A BENTOML_HOME of this session with a promoted version of every use case."""
+    return copy_trained(tmp_path_factory.mktemp("bentoml"), data_settings)
 
 
 @pytest.fixture(scope="session")
@@ -104,19 +100,27 @@ def server(home: Path) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="session", params=["fast", "bentoml"])
-def either_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, home: Path
+@pytest.fixture(scope="session")
+def bentoml_path_server(
+    tmp_path_factory: pytest.TempPathFactory, home: Path
 ) -> Iterator[Server]:
-    """Ekiben on its fast route, then on BentoML's own path."""
-    if request.param == "fast":
-        yield request.getfixturevalue("server")
-        return
+    """Ekiben without its fast route: requests go BentoML's own way."""
     other = tmp_path_factory.mktemp("bentoml-path")
     (other / "models").symlink_to(home / "models")
     (other / "ekiben").symlink_to(home / "ekiben")
     with serve(other, extra={"EKIBEN_FAST_ROUTE": "false"}) as running:
         yield running
+
+
+@pytest.fixture(scope="session", params=["fast", "bentoml"])
+def either_server(request: pytest.FixtureRequest) -> Server:
+    """Ekiben on its fast route, then on BentoML's own path.
+
+    Each is started once: a worker that is given its tests by file goes to and fro.
+    """
+    fast = request.param == "fast"
+    found: Server = request.getfixturevalue("server" if fast else "bentoml_path_server")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -31,8 +31,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         }
 
 
-def pytest_sessionfinish() -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """Add what was seen to var/criteria.json; other tests' results stay."""
+    if hasattr(session.config, "workerinput"):
+        return  # it reports to the one who sent it, who writes
     known = {test for row in rows() for test in row.tests}
     fresh = {test: cases for test, cases in _seen.items() if test in known}
     if not fresh:

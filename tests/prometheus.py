@@ -21,15 +21,17 @@ DEPLOY = PROJECT / "deploy" / "prometheus"
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A running Prometheus."""
+    """A running Prometheus, asked as of *moment*, or as of now."""
 
     url: str
+    moment: float | None = None
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return the samples of an instant query."""
-        answer = httpx.get(
-            f"{self.url}/api/v1/query", params={"query": expression}, timeout=30
-        ).json()
+        asked = {"query": expression} | (
+            {"time": str(self.moment)} if self.moment else {}
+        )
+        answer = httpx.get(f"{self.url}/api/v1/query", params=asked, timeout=30).json()
         assert answer["status"] == "success", (expression, answer)
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +23,10 @@ it does not happen at all, so long is enough to tell."""
 STOP_SECONDS = 20.0
 PROBE_SECONDS = "120"
 """What a version may take to load, where a test does not say it: a busy machine refuses none."""
+FIRST_PORT = 10_240
+PORTS = 5_000
+"""As many for each of WORKERS, all below those of clients: 32,768 and up on Linux."""
+WORKERS = 4
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,17 @@ class Server:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens on.
+
+    It is none that the system hands to clients, and none of a worker's that tests beside.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + worker % WORKERS * PORTS
+    while True:
+        port = first + secrets.randbelow(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:

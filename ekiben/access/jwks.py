@@ -5,13 +5,13 @@ import logging
 import urllib.request
 from collections.abc import Mapping
 from email.message import Message
-from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 import jwt
 
+from ekiben.access.loopback import is_loopback
 from ekiben.errors import InvalidSettings
 
 log = logging.getLogger(__name__)
@@ -125,14 +125,6 @@ def check_location(location: str) -> bool:
     if not Path(location).is_file():
         raise InvalidSettings("EKIBEN_JWT_JWKS: there is no such file")
     return False
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* is an address that only this machine reaches."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

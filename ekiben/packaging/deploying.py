@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 
-from ekiben.access.jwks import is_loopback
+from ekiben.access.loopback import is_loopback
 from ekiben.errors import DeployFailed, DeployRefused, EkibenError
 from ekiben.packaging.balancer import Balancer, haproxy
 from ekiben.packaging.bentos import Bento

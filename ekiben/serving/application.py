@@ -1,7 +1,6 @@
 """Puts the edge together: guard outside, pages and BentoML's application behind it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -23,17 +22,9 @@ from ekiben.serving.openapi import openapi_document
 from ekiben.serving.predict_route import PredictRoute
 from ekiben.serving.problems import problem_response
 from ekiben.serving.read_api import read_routes
+from ekiben.serving.route import Route
 from ekiben.serving.short_way import ShortWay
 from ekiben.serving.worker import Worker
-from ekiben.use_cases.use_case import UseCase
-
-
-@dataclass(frozen=True)
-class Route:
-    """A predict route: its path and its use case."""
-
-    path: str
-    use_case: UseCase
 
 
 def build_application(

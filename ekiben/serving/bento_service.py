@@ -1,6 +1,7 @@
 """Ekiben behind BentoML's declaration: our dispatcher, our edge, and the models a Bento packs.
 
-Leans on names that BentoML keeps to itself; each has a canary test.
+Leans on names that BentoML keeps to itself; each has a canary test. The process that only
+looks after workers imports this, too: what answers is imported by the worker, where it is used.
 """
 
 import os
@@ -10,7 +11,6 @@ from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
 import bentoml
-from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk import Service
 from bentoml.models import BentoModel
 from bentoml.validators import ContentType
@@ -18,22 +18,17 @@ from bentoml.validators import ContentType
 from ekiben import __version__
 from ekiben.errors import InvalidSettings
 from ekiben.schemas.base import Row
-from ekiben.serving.access_log import with_access_log
-from ekiben.serving.application import Route, build_application
 from ekiben.serving.binding import auth_required, bound_host
-from ekiben.serving.connections import Limits
-from ekiben.serving.edge import App
-from ekiben.serving.logs import configure_logs
-from ekiben.serving.openapi import openapi_document
 from ekiben.serving.plan import Plan, one_line
-from ekiben.serving.short_protocol import install_protocol
+from ekiben.serving.route import Route
 from ekiben.serving.supervisor import supervise
 from ekiben.serving.traces import check_traces, make_tracing
-from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
 
 if typing.TYPE_CHECKING:
+    from ekiben.serving.edge import App
     from ekiben.serving.tracing import Tracing
+    from ekiben.serving.worker import Worker
 
 P = TypeVar("P")
 
@@ -72,7 +67,7 @@ class EkibenService(Service[Any]):
             yield Route(path, use_case)
 
     @cached_property
-    def worker(self) -> Worker:
+    def worker(self) -> "Worker":
         """What this process answers with; made at first use, loads nothing yet."""
         if self.tracing is None:
             return self.plan.make_worker()
@@ -89,10 +84,20 @@ class EkibenService(Service[Any]):
 
         A build writes it into the Bento.
         """
+        from ekiben.serving.openapi import openapi_document
+
         return openapi_document(self.plan.use_cases, __version__)
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return BentoML's application inside our edge."""
+        from _bentoml_impl.server.app import ServiceAppFactory
+
+        from ekiben.serving.access_log import with_access_log
+        from ekiben.serving.application import build_application
+        from ekiben.serving.connections import Limits
+        from ekiben.serving.logs import configure_logs
+        from ekiben.serving.short_protocol import install_protocol
+
         self.inject_config()
         settings = self.plan.settings
         configure_logs(settings.log_level)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import click
 
-from ekiben.access.jwks import is_loopback
+from ekiben.access.loopback import is_loopback
 from ekiben.errors import InvalidSettings
 from ekiben.settings import Settings
 

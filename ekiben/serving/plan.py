@@ -1,4 +1,7 @@
-"""What this process is to serve: settings, use cases, and which tag each is answered by."""
+"""What this process is to serve: settings, use cases, and which tag each is answered by.
+
+The process that only looks after workers makes a plan, too, and imports nothing that answers.
+"""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ekiben.errors import (
     EkibenError,
@@ -14,29 +17,19 @@ from ekiben.errors import (
     LedgerTooNew,
     LedgerUnavailable,
 )
-from ekiben.monitoring.opening import LateStore
 from ekiben.monitoring.prediction_log import check as check_log
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.ledger import Ledger
-from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.packed import Packed, read_packed
-from ekiben.registry.store import Store
 from ekiben.serving.binding import auth_required, bound_host
-from ekiben.serving.break_glass import BreakGlass
-from ekiben.serving.dispatcher import Dispatcher
-from ekiben.serving.drift_gauges import DriftGauges
-from ekiben.serving.entrance import check as check_entrance
-from ekiben.serving.follower import Follower, Releases
-from ekiben.serving.live import Live
-from ekiben.serving.probe import Limits, probe
-from ekiben.serving.refreshing import make_refresher
-from ekiben.serving.roster import Choice, Roster
-from ekiben.serving.sources import LedgerReleases, PinnedReleases
-from ekiben.serving.trial import Allowed
-from ekiben.serving.watch import Watch
-from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
 from ekiben.use_cases.use_case import UseCase
+
+if TYPE_CHECKING:
+    from ekiben.serving.dispatcher import Dispatcher
+    from ekiben.serving.follower import Releases
+    from ekiben.serving.roster import Choice
+    from ekiben.serving.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +67,8 @@ class Plan:
             settings = Settings.from_env()
             host = bound_host()
             if host is not None and auth_required(settings, host):
+                from ekiben.serving.entrance import check as check_entrance
+
                 check_entrance(settings)
             check_log(settings)
             return cls.make(settings, Path(service_file), catalog, arguments)
@@ -111,21 +106,42 @@ class Plan:
         return next(one for one in self.use_cases if one.name == name)
 
     @cached_property
-    def releases(self) -> Releases:
+    def releases(self) -> "Releases":
         """Where this process reads which version answers: the one place that decides."""
+        from ekiben.registry.local import LocalRollbacks
+        from ekiben.registry.store import Store
+        from ekiben.serving.sources import LedgerReleases, PinnedReleases
+
         if not self.pinned:
             return LedgerReleases(self.settings.ledger_url, Store.of_bentoml)
         local = LocalRollbacks.at(self.settings.home)
         return PinnedReleases(self.packed.production, self.packed.previous, local)
 
-    def make_worker(self, dispatcher: Callable[..., Dispatcher] = Dispatcher) -> Worker:
+    def make_worker(
+        self, dispatcher: "Callable[..., Dispatcher] | None" = None
+    ) -> "Worker":
         """Make what a process answers with; nothing is loaded yet."""
+        from ekiben.monitoring.opening import LateStore
+        from ekiben.registry.local import LocalRollbacks
+        from ekiben.registry.store import Store
+        from ekiben.serving.break_glass import BreakGlass
+        from ekiben.serving.dispatcher import Dispatcher
+        from ekiben.serving.drift_gauges import DriftGauges
+        from ekiben.serving.follower import Follower
+        from ekiben.serving.live import Live
+        from ekiben.serving.probe import Limits, probe
+        from ekiben.serving.refreshing import make_refresher
+        from ekiben.serving.roster import Roster
+        from ekiben.serving.trial import Allowed
+        from ekiben.serving.watch import Watch
+        from ekiben.serving.worker import Worker
+
         roster = Roster(self.use_cases, Store.of_bentoml, self.releases.choose)
         limits = Limits(
             self.settings.probe_seconds, self.settings.probe_megabytes * 2**20
         )
 
-        def try_apart(use_case: str, choice: Choice) -> str | None:
+        def try_apart(use_case: str, choice: "Choice") -> str | None:
             return probe(use_case, choice, Store.of_bentoml(), limits)
 
         follower = Follower(roster, self.releases, try_apart)
@@ -144,7 +160,7 @@ class Plan:
             refresher=make_refresher([live.job, *drift_jobs]),
             live=live,
             break_glass=glass,
-            dispatcher=dispatcher,
+            dispatcher=dispatcher or Dispatcher,
         )
 
 

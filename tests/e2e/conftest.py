@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,7 +17,9 @@ import httpx
 import pytest
 
 from ekiben.errors import ContainerFailed, NoContainerEngine
+from ekiben.packaging.bentos import LOCKS, find_bento
 from ekiben.packaging.containers import Engine, find_engine
+from ekiben.packaging.wheels import fetch_wheels
 from tests.e2e.boxes import Box, hardened
 from tests.e2e.contents import Contents
 from tests.servers import PROJECT, Server, environment
@@ -92,16 +96,50 @@ def bento(image_home: Path) -> str:
     return tag
 
 
+@dataclass(frozen=True)
+class Builds:
+    """Two images of one commit: one made as a user would, the other from nothing."""
+
+    first: str
+    second: str
+    """Its Bento was built anew, too."""
+    seconds: float
+    """That the second one took, beside the first."""
+
+
 @pytest.fixture(scope="session")
-def image(engine: Engine, image_home: Path, bento: str) -> str:
-    """An image of it, made as a user would."""
-    name = f"{NAME}:first"
-    made = ekiben(
-        image_home, "containerize", bento, "--tag", name, "--engine", engine.name
+def builds(
+    engine: Engine,
+    image_home: Path,
+    bento: str,
+) -> Iterator[Builds]:
+    """Both at once: a build leaves one of two cores idle for most of its time."""
+    names = {one: f"{NAME}:{one}" for one in ("first", "second")}
+    again = ekiben(image_home, "build")["bento"]
+    # Fetched before: each of two would fetch them into the same place.
+    fetch_wheels(
+        [find_bento(image_home, "", bento).path / lock for lock in LOCKS], WHEELS
     )
-    assert made["digest"] == engine.digest(name)
-    assert made["offline"], "the build was to reach no network"
-    return name
+
+    def build(tag: str, name: str, *given: str) -> Any:
+        chosen = ("--tag", name, "--engine", engine.name, *given)
+        return ekiben(image_home, "containerize", tag, *chosen)
+
+    try:
+        with ThreadPoolExecutor() as both:
+            second = both.submit(build, again, names["second"], "--no-cache")
+            made = build(bento, names["first"])
+        assert made["digest"] == engine.digest(names["first"])
+        assert made["offline"], "the build was to reach no network"
+        yield Builds(names["first"], names["second"], second.result()["seconds"])
+    finally:
+        subprocess.run([engine.program, "rmi", "--force", names["second"]], check=False)
+
+
+@pytest.fixture(scope="session")
+def image(builds: Builds) -> str:
+    """An image of the Bento, made as a user would."""
+    return builds.first
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 
 from ekiben.packaging.containers import Engine
 from tests.criteria_plugin import Figure
-from tests.e2e.conftest import NAME, WHEELS, ekiben
+from tests.e2e.conftest import NAME, WHEELS, Builds
 from tests.e2e.contents import Contents
 from tests.servers import PROJECT, environment
 
@@ -23,21 +23,15 @@ BY_THE_ENGINE = {"etc/hostname", "etc/hosts", "etc/resolv.conf", "run/.container
 
 def test_c82_two_builds_of_one_commit_hold_the_same_files_but_for_the_list(
     engine: Engine,
-    image_home: Path,
+    builds: Builds,
     contents: Contents,
     tmp_path: Path,
     figure: Figure,
 ) -> None:
-    name = f"{NAME}:second"
-    tag = ekiben(image_home, "build")["bento"]
-    made = ekiben(image_home, "containerize", tag, "--tag", name, "--no-cache")
-    try:
-        second = Contents.of(engine, name, tmp_path).fingerprints()
-    finally:
-        subprocess.run([engine.program, "rmi", "--force", name], check=True)
+    second = Contents.of(engine, builds.second, tmp_path).fingerprints()
     first = contents.fingerprints()
 
-    figure("image built from nothing, s", round(made["seconds"]))
+    figure("image built from nothing beside another, s", round(builds.seconds))
     figure("files compared", len(first))
     differing = {
         path

@@ -47,7 +47,7 @@ def believe_bodies() -> None:
 
 
 def speak_as_uvicorn_does() -> None:
-    bento_service.install_protocol = lambda *_: None  # type: ignore[attr-defined]
+    short_protocol.install_protocol = lambda *_: None
 
 
 def miss_a_name_of_uvicorn() -> None:

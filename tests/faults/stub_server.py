@@ -21,13 +21,14 @@ from prometheus_client import Gauge, make_asgi_app
 
 from ekiben.predictor import Predictor
 from ekiben.serving import batch, edge, guard, short_way
-from ekiben.serving.application import Route, build_application
+from ekiben.serving.application import build_application
 from ekiben.serving.batch import Isolation, Outcome, unobserved
 from ekiben.serving.connections import Limits
 from ekiben.serving.cost import Cost
 from ekiben.serving.edge import Headers
 from ekiben.serving.guard import Guard
 from ekiben.serving.jobs import Model, Piece
+from ekiben.serving.route import Route
 from ekiben.serving.short_protocol import install_protocol
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings

@@ -22,7 +22,7 @@ from ekiben.settings import Settings
 from tests.access import made
 from tests.servers import PATIENCE, Server, serve
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 WORKERS = 2
 AT_MOST = 5.0

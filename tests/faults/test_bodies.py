@@ -2,11 +2,13 @@
 
 import contextlib
 import gzip
+import itertools
 import os
 import pickle
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -63,6 +65,7 @@ def test_c10_the_limit_is_counted_to_the_byte(
 
 
 @measures_time
+@pytest.mark.alone
 def test_c10_huge_bodies_cost_little_memory_and_hold_nobody_up(server: Server) -> None:
     (worker,) = server.workers()
     process = psutil.Process(worker)
@@ -108,6 +111,7 @@ def test_c10_a_length_that_is_too_high_waits_and_one_too_low_is_cut(
     assert say(server.url, request(b"GET /livez")).status == 200
 
 
+@pytest.mark.alone
 def test_c10_trailers_and_chunk_extensions_count_as_well(server: Server) -> None:
     head = request(PREDICT, JSON, CHUNKED, body=b"0\r\nX-Trailer: ")
     with connect(server.url, 10) as opened:
@@ -193,15 +197,22 @@ def test_c11_a_pickle_is_read_on_no_port(
     canary = tmp_path / "sung"
     body = pickle.dumps(Canary(canary))
     ports = listening_ports(server)
+    head = b"Content-Type: %s\r\nContent-Length: %d\r\nArgs-Number: 1\r\nConnection: close\r\n"
+    sent = head % (kind.encode(), len(body))
+
+    def answers(port: int, path: bytes) -> list[int]:
+        line = b"POST " + path
+        return say(f"http://127.0.0.1:{port}", request(line, sent, body=body)).statuses
 
     assert int(server.url.rsplit(":", 1)[1]) in ports
-    for port in ports:
-        for path in (PATH, "/predict_iris", "/", "/metrics"):
-            head = b"Content-Type: %s\r\nContent-Length: %d\r\nArgs-Number: 1\r\nConnection: close\r\n"
-            sent = head % (kind.encode(), len(body))
-            line = b"POST " + path.encode()
-            answers = say(f"http://127.0.0.1:{port}", request(line, sent, body=body))
-            assert all(400 <= status < 500 for status in answers.statuses)
+    asked = itertools.product(
+        ports, (PATH.encode(), b"/predict_iris", b"/", b"/metrics")
+    )
+    # All at once: a port that speaks no HTTP answers nothing, and each is waited for.
+    with ThreadPoolExecutor(max_workers=32) as asking:
+        statuses = [*asking.map(lambda one: answers(*one), asked)]
+    assert all(400 <= status < 500 for each in statuses for status in each)
+    assert any(statuses)
     assert not canary.exists()
 
 

@@ -17,7 +17,12 @@ from tests.faults.iris_home import IrisHome, Traffic, tag_of, until
 from tests.servers import Server
 from tests.tiny import promote_in
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.server,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]
 
 STEPS = ("-1h", "+1h", "-1s", "+0 x1.1")
 OPERATORS = (timedelta(), timedelta(hours=-1), timedelta(hours=1))

@@ -42,7 +42,7 @@ from tests.faults.traffic import IRIS, Traffic
 from tests.servers import environment
 from tests.tiny import productions, promote
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 USE_CASE = get_use_case("iris")
 BACK_SECONDS = 15.0

@@ -23,7 +23,7 @@ from ekiben.use_cases.catalog import get_use_case
 from tests.faults.conftest import PATCHED, home_beside
 from tests.servers import PATIENCE, Server, serve
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 TURNOVER = get_use_case("turnover")
 CYCLES = int(os.environ.get("SWAP_CYCLES", "5"))

@@ -64,6 +64,7 @@ def test_c31_random_requests_leave_nothing_behind(server: Server) -> None:
     assert memory <= 5 * 2**20
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @measures_time
 def test_c31_random_requests_in_full_numbers(server: Server) -> None:

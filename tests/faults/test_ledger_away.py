@@ -32,7 +32,7 @@ from tests.faults.slow_proxy import SlowProxy
 from tests.postgres import Postgres, postgres, programs_or_skip
 from tests.servers import Server, serve
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.alone, pytest.mark.server, pytest.mark.timeout(600)]
 
 processes = multiprocessing.get_context("forkserver")
 slow = pytest.mark.slow

@@ -167,6 +167,7 @@ def a_request(port: int) -> socket.socket:
     return door
 
 
+@pytest.mark.alone
 def test_c68_c71_what_the_probes_say_from_the_start_to_the_end(home: Path) -> None:
     extra = TWO_WORKERS | {"EKIBEN_DRAIN_SECONDS": "2"}
     with serve(home, extra=extra, wait=False) as server:
@@ -193,6 +194,7 @@ def test_c68_c71_what_the_probes_say_from_the_start_to_the_end(home: Path) -> No
     assert int(refused.headers["retry-after"]) >= 1
 
 
+@pytest.mark.alone
 def test_c68_asked_twice_it_stops_at_once(home: Path) -> None:
     extra = TWO_WORKERS | {"EKIBEN_DRAIN_SECONDS": "15"}
     with serve(home, extra=extra) as server:
@@ -205,6 +207,7 @@ def test_c68_asked_twice_it_stops_at_once(home: Path) -> None:
         assert_gone(server)
 
 
+@pytest.mark.alone
 def test_c68_at_a_terminal_it_stops_quickly(home: Path) -> None:
     extra = FLOWERS | {"EKIBEN_DRAIN_SECONDS": "15"}
     with serve(home, extra=extra) as server:
@@ -232,6 +235,7 @@ def test_c68_it_can_be_stopped_while_it_starts(home: Path, seconds: float) -> No
         assert_gone(server)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_c68_fifty_slow_clients_hold_nobody_up(home: Path) -> None:
     with serve(home, extra=FLOWERS | DRAIN) as server:
@@ -248,6 +252,7 @@ def test_c68_fifty_slow_clients_hold_nobody_up(home: Path) -> None:
             one.close()
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_c68_a_stuck_model_thread_holds_nobody_up(home: Path, tmp_path: Path) -> None:
     with serve_stuck(home, tmp_path, DRAIN) as server:

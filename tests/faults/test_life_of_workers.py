@@ -23,7 +23,7 @@ from tests.faults.lives import (
 from tests.faults.traffic import IRIS, Probe, Traffic
 from tests.servers import PROJECT, Server, environment, serve
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 REPLACED_SECONDS = 15.0
 HANG = {"EKIBEN_HANG_SECONDS": "5"}

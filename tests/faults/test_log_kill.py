@@ -20,7 +20,7 @@ from tests.faults.test_prediction_log import FLOWERS, integrity, settled
 from tests.oracle import Witness, metric, read_log
 from tests.servers import PROJECT, Server, serve, stop
 
-pytestmark = pytest.mark.timeout(3000)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(3000)]
 
 WINDOW_SECONDS = 0.2
 SLACK_SECONDS = 3.0

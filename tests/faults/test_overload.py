@@ -23,7 +23,7 @@ from tests.faults.raw_client import (
 from tests.servers import serve
 from tests.timing import at_most, measures_time
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 ONE = request_bytes([flower(1.0)])
 ROW_MS = 10.0

@@ -21,7 +21,7 @@ from tests.oracle import Verdict, Witness, iris_row, judge, metric, read_log
 from tests.servers import PATIENCE, Server, serve
 from tests.timing import at_most, measures_time
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.alone, pytest.mark.server, pytest.mark.timeout(300)]
 
 DROPPED = "ekiben_log_dropped_rows_total"
 WAITING = "ekiben_log_waiting_rows"

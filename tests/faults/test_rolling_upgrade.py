@@ -27,7 +27,7 @@ from tests.haproxy import balance
 from tests.servers import PATIENCE, PROJECT, Server, environment, free_port, serve
 from tests.tiny import promote
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 USE_CASE = get_use_case("iris")
 READY_SECONDS = 180.0

@@ -21,7 +21,7 @@ from tests.faults.raw import HOST, JSON, connect, request, say
 from tests.servers import Server, serve
 from tests.timing import at_most, measures_time
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 FILES = ("prlimit", "--nofile=1024:1024")
 BODY = rows_body(USE_CASES[0].examples[0])

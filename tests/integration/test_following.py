@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from ekiben.registry.database import LedgerDatabase
 from ekiben.use_cases.catalog import get_use_case
+from tests.faults.iris_home import IrisHome
 from tests.servers import PATIENCE, PROJECT, Server, environment, serve
 from tests.timing import at_most, measures_time
 
@@ -62,18 +64,39 @@ def until(condition: Callable[[], bool], seconds: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def two_versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> IrisHome:
     """A home with two versions of iris, the first of them production."""
-    home = tmp_path_factory.mktemp("following")
-    first = ekiben(home, "train", "iris", "--promote", "--json")["tag"]
-    second = ekiben(home, "train", "iris", "--json")["tag"]
-    return home, first, second
+    home = IrisHome.make(tmp_path_factory.mktemp("following"))
+    home.promote_first()
+    return home
 
 
 @pytest.fixture
-def running(two_versions: tuple[Path, str, str]) -> Iterator[Server]:
-    with serve(two_versions[0], extra=QUICK) as server:
+def two_versions(made: IrisHome) -> tuple[Path, str, str]:
+    return made.path, made.first, made.second
+
+
+@pytest.fixture(scope="module")
+def following(made: IrisHome) -> Iterator[Server]:
+    with serve(made.path, extra=QUICK) as server:
         yield server
+
+
+@pytest.fixture
+def running(following: Server, made: IrisHome) -> Server:
+    """A server of the home, with the first version in production, however a test ended."""
+    if tag_of(following) != made.first:
+        made.promote_unasked(made.first)
+    until(lambda: tag_of(following) == made.first, 30)
+    assert "releases_unreachable_since" not in ready(following)
+    return following
+
+
+def ready(server: Server) -> dict[str, Any]:
+    response = httpx.get(f"{server.url}/readyz")
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
 
 
 @measures_time
@@ -133,25 +156,25 @@ def home_without_ledger(home: Path) -> Path:
 
 
 def test_a_version_that_is_damaged_after_its_promotion_is_rejected(
-    running: Server, two_versions: tuple[Path, str, str], tmp_path: Path
+    running: Server,
+    made: IrisHome,
+    two_versions: tuple[Path, str, str],
+    tmp_path: Path,
 ) -> None:
     home, first, _ = two_versions
-    third = ekiben(home, "train", "iris", "--json")["tag"]
+    third = IrisHome.make(tmp_path).first
+    shutil.copytree(
+        tmp_path / "models" / "iris" / third.partition(":")[2],
+        home / "models" / "iris" / third.partition(":")[2],
+    )
     model = home / "models" / third.replace(":", "/") / "saved_model.pkl"
     sound = model.read_bytes()
-    ekiben(home, "promote", "iris", third)
+    made.promote_unasked(third)
     model.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
 
     def rejected() -> bool:
-        done = subprocess.run(
-            [sys.executable, "-m", "ekiben", "history", "iris", "--json"],
-            cwd=PROJECT,
-            env=environment(home),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return bool(json.loads(done.stdout)[-1]["action"] == "reject")
+        with LedgerDatabase.opened(made.url) as database:
+            return database.verified().events[-1].action == "reject"
 
     try:
         until(rejected, PATIENCE)
@@ -169,7 +192,7 @@ def test_a_pinned_bento_is_rolled_back_on_its_host_without_the_ledger(
     own = tmp_path / "home"
     shutil.copytree(home / "models", own / "models")
     shutil.copytree(home / "ekiben", own / "ekiben")
-    ekiben(own, "promote", "iris", second)
+    IrisHome(own, first, second).promote_unasked(second)
     bento = ekiben(own, "build", "--use-case", "iris", "--json")["bento"]
     shutil.rmtree(own / "ekiben")
     source = own / "bentos" / bento.replace(":", "/") / "src"

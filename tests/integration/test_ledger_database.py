@@ -202,6 +202,7 @@ def test_what_is_no_database_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 @measures_time
+@pytest.mark.alone
 def test_a_poll_of_sqlite_takes_less_than_a_millisecond(tmp_path: Path) -> None:
     with LedgerDatabase.opened(f"sqlite:///{tmp_path / 'ledger.db'}") as database:
         promoted(database, "iris:a")

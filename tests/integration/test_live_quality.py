@@ -207,6 +207,7 @@ def test_of_many_who_post_the_same_to_two_workers_each_item_is_accepted_once(
 
 
 @measures_time
+@pytest.mark.alone
 def test_while_the_log_is_locked_feedback_is_503_and_predictions_go_on(
     watched: Watched,
 ) -> None:

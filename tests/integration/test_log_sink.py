@@ -155,6 +155,7 @@ def add(predictions: PredictionLog) -> "asyncio.Future[None] | None":
 
 
 @measures_time
+@pytest.mark.alone
 @pytest.mark.parametrize("policy", ["fail-open", "fail-closed"])
 def test_c60_a_postgresql_that_is_stopped_holds_nobody_and_loses_nothing(
     away: Postgres, policy: str, tmp_path: Path

@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -29,8 +30,10 @@ SOON = {
     "EKIBEN_DRIFT_SECONDS": "1",
 }
 """So that what is measured of the log is measured while the test looks."""
-SECONDS = 24.0
-"""Of traffic, at one scrape a second."""
+SECONDS = 12.0
+"""Of traffic before the promotion, at one scrape a second."""
+MOST_SECONDS = 90.0
+"""Of traffic after it: until there is data for every query."""
 
 
 def as_grafana_asks(query: str) -> str:
@@ -82,11 +85,29 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         scrape([server.url.removeprefix("http://")], directory) as running,
     ):
         with Clients(server):
-            time.sleep(SECONDS / 2)
+            time.sleep(SECONDS)
             home.promote_unasked(home.second)
             until(lambda: tag_of(server) == home.second, 60)
-            time.sleep(SECONDS / 2)
-        yield running
+            moment = first_with_data(running)
+        # Rates are of the last seconds: asked as of now, they would be 0 before long.
+        yield replace(running, moment=moment)
+
+
+def first_with_data(running: Prometheus) -> float:
+    """Return the first moment as of which every query has data; the last one tried, if none has."""
+    limit = time.monotonic() + MOST_SECONDS
+    while True:
+        time.sleep(1)
+        now = replace(running, moment=time.time())
+        if time.monotonic() > limit or all(
+            has_data(now, query) for query in (*map(as_grafana_asks, QUERIES), *RECORDS)
+        ):
+            assert now.moment
+            return now.moment
+
+
+def has_data(prometheus: Prometheus, query: str) -> bool:
+    return any(math.isfinite(one) for one in values(prometheus.query(query)))
 
 
 def values(found: list[dict[str, Any]]) -> list[float]:

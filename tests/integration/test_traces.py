@@ -162,6 +162,7 @@ def test_what_a_client_sends_names_no_span(
 
 
 @measures_time
+@pytest.mark.alone
 def test_a_collector_that_is_away_holds_nobody_up(iris_home: IrisHome) -> None:
     gone = f"http://127.0.0.1:{free_port()}"
     extra = {**QUICK, **QUICKLY, "OTEL_EXPORTER_OTLP_ENDPOINT": gone}

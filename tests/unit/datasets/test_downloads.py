@@ -51,6 +51,7 @@ def test_a_spoilt_file_in_the_cache_is_downloaded_again(
     assert load(served, cache=cache).card.rows == 24
 
 
+@pytest.mark.alone
 def test_a_closed_port_falls_back_to_the_sample_within_seconds(
     unreachable: Dataset, cache: Path
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_closed_port_falls_back_to_the_sample_within_seconds(
     assert time.monotonic() - started < 5.0
 
 
+@pytest.mark.alone
 def test_a_host_that_takes_the_call_but_never_answers_is_given_up_within_seconds(
     unreachable: Dataset, cache: Path
 ) -> None:

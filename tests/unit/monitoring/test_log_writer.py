@@ -180,6 +180,7 @@ def test_stopping_writes_what_waits(make: Callable[..., Bench]) -> None:
     bench.log.stop(5)
 
 
+@pytest.mark.alone
 def test_stopping_gives_up_in_time_when_the_disk_fails(
     make: Callable[..., Bench],
 ) -> None:

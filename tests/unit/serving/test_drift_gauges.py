@@ -198,16 +198,25 @@ def test_a_process_that_fails_or_takes_too_long_is_told(
         run(json.dumps(order))
 
 
-def test_a_server_does_not_import_what_computes() -> None:
+WORKER = """
+import sys
+from pathlib import Path
+
+import ekiben.serving.application
+from ekiben.serving.plan import Plan
+from ekiben.settings import Settings
+from ekiben.use_cases.catalog import USE_CASES
+
+settings = Settings(home=Path(sys.argv[1]))
+Plan.make(settings, Path("service.py"), USE_CASES, {}).make_worker()
+slow = {"scipy.stats", "jinja2", "ekiben.monitoring.drift", "ekiben.monitoring.reference"}
+print(sorted(slow & sys.modules.keys()))
+"""
+
+
+def test_a_server_does_not_import_what_computes(tmp_path: Path) -> None:
     said = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys, ekiben.serving.plan\n"
-            "slow = {'scipy.stats', 'jinja2', 'ekiben.monitoring.drift', "
-            "'ekiben.monitoring.reference'}\n"
-            "print(sorted(slow & sys.modules.keys()))",
-        ],
+        [sys.executable, "-c", WORKER, str(tmp_path)],
         cwd=PROJECT,
         check=True,
         capture_output=True,

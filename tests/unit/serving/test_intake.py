@@ -98,6 +98,7 @@ def test_a_fresh_prediction_is_waited_for() -> None:
     assert (taken.accepted, taken.unknown) == (1, [])
 
 
+@pytest.mark.alone
 def test_a_fresh_prediction_that_never_comes_is_unknown_after_a_second() -> None:
     store = FakeStore()
     start = time.monotonic()

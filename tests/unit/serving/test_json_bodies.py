@@ -1,4 +1,4 @@
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -41,10 +41,10 @@ def test_32_levels_are_not_too_deep_and_33_are() -> None:
     ],
 )
 def test_no_body_of_4_megabytes_takes_long(body: bytes) -> None:
-    start = perf_counter()
+    start = process_time()
     body_depth(body)
 
-    assert perf_counter() - start < 5
+    assert process_time() - start < 5
 
 
 @pytest.mark.parametrize(
