@@ -15,8 +15,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from ekiben.serving import short_protocol, uvicorn_names
-from ekiben.serving.application import Route, build_application
+from ekiben.serving.application import build_application
 from ekiben.serving.batch import unobserved
+from ekiben.serving.route import Route
 from ekiben.serving.short_way import ShortWay
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
