@@ -35,12 +35,15 @@ def ordinary(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 def answer(opened: socket.socket, sent: bytes) -> bytes:
     """Send one request and return the bytes of its answer, with `CLOSED` if that followed."""
     opened.sendall(sent)
-    raw = b""
+    return _read(opened, b"")
+
+
+def _read(opened: socket.socket, raw: bytes) -> bytes:
     while b"\r\n\r\n" not in raw:
         raw += _more(opened)
     head, _, body = raw.partition(b"\r\n\r\n")
     if head.startswith(b"HTTP/1.1 100"):
-        return head + answer(opened, body)
+        return head + _read(opened, body)
     (length,) = re.findall(rb"\r\ncontent-length: (\d+)", head)
     while len(body) < int(length):
         body += _more(opened)

@@ -262,6 +262,7 @@ def test_without_a_promoted_version_the_server_says_so_and_stays_red(
     tmp_path: Path,
 ) -> None:
     with serve(tmp_path, ready=False) as running, running.client() as c:
+        wait_until_loaded(c)
         ready = c.get("/readyz")
         predict = c.post("/v1/iris/predict", json={"rows": USE_CASES[0].examples})
         card = c.get("/v1/models/iris")

@@ -29,11 +29,13 @@ class Lax(Row):
 
 
 def route(row: type[Row]) -> PredictRoute:
-    use_case: Any = SimpleNamespace(name="iris", row=row)
-    worker: Any = SimpleNamespace(settings=Settings(), dispatchers={"iris": None})
-
     async def nobody(*_: object) -> None:
         raise AssertionError
+
+    use_case: Any = SimpleNamespace(name="iris", row=row)
+    worker: Any = SimpleNamespace(
+        settings=Settings(arrow=False), dispatchers={"iris": None}, finish=nobody
+    )
 
     return PredictRoute(use_case, worker, nobody)
 

@@ -73,7 +73,7 @@ def remove_tests(environment: Path) -> None:
 def remove_unused(environment: Path) -> None:
     """Remove what no server uses of its libraries."""
     for packages in environment.glob("lib/python3*/site-packages"):
-        for found in [one for form in UNUSED for one in packages.glob(form)]:
+        for found in {one for form in UNUSED for one in packages.glob(form)}:
             if found.is_dir():
                 shutil.rmtree(found)
             else:
