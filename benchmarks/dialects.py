@@ -52,10 +52,10 @@ def _table(_: str, rows: Sequence[Fields]) -> bytes:
 
 def _of_table(body: bytes) -> list[Fields]:
     rows = pa.ipc.open_stream(body).read_all().to_pylist()
-    return [_nested(row) for row in rows]
+    return [nested(row) for row in rows]
 
 
-def _nested(row: Fields) -> Fields:
+def nested(row: Fields) -> Fields:
     """Return *row* with columns such as `probabilities.setosa` as one object."""
     found: Fields = {}
     for name, value in row.items():

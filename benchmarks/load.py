@@ -49,64 +49,53 @@ def client_name() -> str:
     return "wrk" if shutil.which("wrk") else "python"
 
 
-def command(
-    url: str,
-    bodies: Path,
-    connections: int,
-    seconds: float,
-    content_type: str,
-    key: str = "",
-) -> list[str]:
+@dataclass(frozen=True)
+class Destination:
+    """Where a load goes: to *url*, with what `body_file.write` wrote into *bodies*.
+
+    The client runs on the processors *cpus* and sends *key* if there is one.
+    """
+
+    url: str
+    bodies: Path
+    cpus: set[int]
+    key: str = ""
+    content_type: str = JSON
+
+
+def command(to: Destination, connections: int, seconds: float) -> list[str]:
     """Return the command that makes the load and prints its figures as JSON."""
     if not shutil.which("wrk"):
-        client = [sys.executable, "-m", "benchmarks.client", url, str(bodies)]
-        return [*client, str(connections), str(seconds), content_type, key]
+        client = [sys.executable, "-m", "benchmarks.client", to.url, str(to.bodies)]
+        return [*client, str(connections), str(seconds), to.content_type, to.key]
     # wrk takes whole seconds.
     length = f"-d{max(1, round(seconds))}s"
     return [
         *("wrk", "-t1", f"-c{connections}", length, "--timeout", "10s"),
-        *(("-H", f"Authorization: Bearer {key}") if key else ()),
-        *("-s", str(SCRIPT), url, "--", str(bodies), str(connections), content_type),
+        *(("-H", f"Authorization: Bearer {to.key}") if to.key else ()),
+        *("-s", str(SCRIPT), to.url),
+        *("--", str(to.bodies), str(connections), to.content_type),
     ]
 
 
-def put(
-    url: str,
-    bodies: Path,
-    connections: int,
-    seconds: float,
-    cpus: set[int],
-    key: str = "",
-    content_type: str = JSON,
-) -> Figures:
-    """Put a load on *url* from the processors *cpus* and return what it saw.
-
-    *bodies* is what `body_file.write` wrote.
+def put(to: Destination, connections: int, seconds: float) -> Figures:
+    """Put a load on a server and return what it saw.
 
     Raises:
         LoadFailed: the client failed or printed no figures.
     """
-    made = command(url, bodies, connections, seconds, content_type, key)
-    return measured(made, seconds, cpus)
+    return measured(command(to, connections, seconds), seconds, to.cpus)
 
 
-def offer(
-    url: str,
-    bodies: Path,
-    rate: float,
-    seconds: float,
-    cpus: set[int],
-    key: str = "",
-    content_type: str = JSON,
-) -> Figures:
-    """Send *rate* requests a second to *url*, whatever it answers: an open loop.
+def offer(to: Destination, rate: float, seconds: float) -> Figures:
+    """Send *rate* requests a second, whatever is answered: an open loop.
 
     Raises:
         LoadFailed: the client failed or printed no figures.
     """
-    client = [sys.executable, "-m", "benchmarks.open_loop", url, str(bodies)]
-    made = [*client, str(rate), str(seconds), content_type, key]
-    return measured(made, seconds, cpus)
+    client = [sys.executable, "-m", "benchmarks.open_loop", to.url, str(to.bodies)]
+    made = [*client, str(rate), str(seconds), to.content_type, to.key]
+    return measured(made, seconds, to.cpus)
 
 
 def measured(command: Sequence[str], seconds: float, cpus: set[int]) -> Figures:

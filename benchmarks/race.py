@@ -11,7 +11,7 @@ import httpx
 
 from benchmarks import body_file
 from benchmarks.affinity import shares
-from benchmarks.load import Figures, measured, offer, put
+from benchmarks.load import Destination, Figures, measured, offer, put
 from benchmarks.open_loop import CONNECTIONS as OPEN_CONNECTIONS
 from benchmarks.payloads import Fields, bodies
 from benchmarks.results import Case, Measurement, Start
@@ -145,26 +145,24 @@ class Load:
         if not case.share:
             return self._put(case, rows, case.connections, self.seconds)
         rate = max(1.0, capacity * case.share / 100)
-        one, form = self.one, self.one.server.dialect.content_type
-        url, file = one.predict_url(case.use_case), self._bodies(case, rows)
-        figures = offer(url, file, rate, self.seconds, self.cpus, one.key, form)
-        one.await_rest()
+        figures = offer(self._to(case, rows), rate, self.seconds)
+        self.one.await_rest()
         return figures
 
     def _put(
         self, case: Case, rows: Sequence[Fields], connections: int, seconds: float
     ) -> Figures:
-        one, form = self.one, self.one.server.dialect.content_type
-        url, file = one.predict_url(case.use_case), self._bodies(case, rows)
-        figures = put(url, file, connections, seconds, self.cpus, one.key, form)
-        one.await_rest()
+        figures = put(self._to(case, rows), connections, seconds)
+        self.one.await_rest()
         return figures
 
-    def _bodies(self, case: Case, rows: Sequence[Fields]) -> Path:
+    def _to(self, case: Case, rows: Sequence[Fields]) -> Destination:
+        one, dialect = self.one, self.one.server.dialect
         file = self.folder / "bodies"
-        encode = partial(self.one.server.dialect.encode, case.use_case)
+        encode = partial(dialect.encode, case.use_case)
         body_file.write(file, bodies(rows, case.rows, encode))
-        return file
+        url, form = one.predict_url(case.use_case), dialect.content_type
+        return Destination(url, file, self.cpus, one.key, form)
 
 
 def rotated(servers: Sequence[Server], by: int) -> list[Server]:

@@ -11,7 +11,6 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,17 +18,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import body_file, machine
+from benchmarks.homes import promote, trained
 from benchmarks.payloads import BODIES, bodies, table_rows
 from benchmarks.servers import BENTOML, Server
 from benchmarks.side_by_side import Load, Rounds, answered, cost, take
-from benchmarks.swaps import promote
-from ekiben.datasets import load
 from ekiben.monitoring.store import PredictionStore
 from ekiben.predictor import load_predictor
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.store import Store
 from ekiben.settings import Settings
-from ekiben.training import train
 from ekiben.use_cases.catalog import USE_CASES, get_use_case
 from ekiben.use_cases.use_case import UseCase
 
@@ -53,14 +50,7 @@ FROM number
 
 def add_version(use_case: UseCase, home: Path, seed: int, *, production: bool) -> None:
     """Train a version on the sample into *home*."""
-    made = train(
-        use_case,
-        load(use_case.dataset, cache=home, offline=True),
-        Store.at(home),
-        now=lambda: datetime.now(UTC),
-        clock=time.perf_counter,
-        seed=seed,
-    )
+    made = trained(use_case, home, seed)
     if production:
         with LedgerDatabase.opened(Settings(home=home).ledger_url) as ledger:
             promote(ledger, use_case.name, made)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.affinity import shares
-from benchmarks.load import Figures, put
+from benchmarks.load import Destination, Figures, put
 from benchmarks.race import rotated
 from benchmarks.results import Spread
 from benchmarks.running import Running, running
@@ -105,9 +105,9 @@ def _with_own_metrics(server: Server, folder: Path) -> Server:
 
 
 def _take(variant: str, one: Running, load: Load, cpus: set[int]) -> Turn:
-    url = one.predict_url(load.use_case)
+    to = Destination(one.predict_url(load.use_case), load.file, cpus, one.key)
     before = one.worked()
-    figures = put(url, load.file, load.connections, load.seconds, cpus, one.key)
+    figures = put(to, load.connections, load.seconds)
     one.await_rest()
     seconds = one.worked() - before
     return Turn(variant, figures, 1e6 * seconds / max(figures.requests, 1))

@@ -25,7 +25,15 @@ from rich.table import Table as Sheet
 
 from benchmarks import body_file, machine
 from benchmarks.affinity import shares
-from benchmarks.load import INSTALL_WRK, Figures, LoadFailed, client_name, put
+from benchmarks.homes import promote, trained
+from benchmarks.load import (
+    INSTALL_WRK,
+    Destination,
+    Figures,
+    LoadFailed,
+    client_name,
+    put,
+)
 from benchmarks.payloads import BODIES, bodies, spread
 from benchmarks.running import running
 from benchmarks.servers import SERVERS, Server
@@ -33,9 +41,7 @@ from ekiben.datasets import Table, load
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import Grounds
 from ekiben.registry.manifest import Manifest
-from ekiben.registry.store import Store
 from ekiben.settings import Settings
-from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
 from ekiben.use_cases.use_case import UseCase
 
@@ -133,37 +139,11 @@ class Installation:
         return tags.index(production.tag) if production else 0
 
 
-def promote(ledger: LedgerDatabase, use_case: str, version: Manifest) -> None:
-    """Move production of a use case to *version*, no gates asked."""
-    ledger.append(
-        use_case,
-        lambda found: found.promote(
-            use_case,
-            version.card.tag,
-            version.digest,
-            Grounds(actor="benchmark"),
-            seen=found.last(use_case),
-            at=datetime.now(UTC),
-        ),
-    )
-
-
 @contextmanager
 def installed(use_case: UseCase, home: Path) -> Iterator[Installation]:
     """Train versions on the sample into *home*, and promote the first."""
-    store = Store.at(home)
     table = load(use_case.dataset, cache=home, offline=True)
-    versions = [
-        train(
-            use_case,
-            table,
-            store,
-            now=lambda: datetime.now(UTC),
-            clock=time.perf_counter,
-            seed=seed,
-        )
-        for seed in range(VERSIONS)
-    ]
+    versions = [trained(use_case, home, seed) for seed in range(VERSIONS)]
     with LedgerDatabase.opened(Settings(home=home).ledger_url) as ledger:
         made = Installation(use_case, table, versions, ledger)
         made.promote(versions[0])
@@ -216,7 +196,8 @@ def measure(use_case: UseCase, seconds: float, repeats: int) -> Iterator[Window]
         server = server_of(home, use_case)
         one = stack.enter_context(running(server, cpus, home / "server.log"))
         url = f"{one.url}/v1/{use_case.name}/predict"
-        put(url, file, CONNECTIONS, 2, client_cpus)
+        to = Destination(url, file, client_cpus)
+        put(to, CONNECTIONS, 2)
         for _ in range(repeats):
             for kind in KINDS:
                 with ExitStack() as window:
@@ -228,7 +209,7 @@ def measure(use_case: UseCase, seconds: float, repeats: int) -> Iterator[Window]
                     if kind == "loads":
                         moves = moving(made.one_after_the_other(), BETWEEN_LOADS)
                         counts = window.enter_context(moves)
-                    figures = put(url, file, CONNECTIONS, seconds, client_cpus)
+                    figures = put(to, CONNECTIONS, seconds)
                 yield Window(use_case.name, kind, figures, counts[0])
 
 

@@ -173,3 +173,6 @@ class Edge:
 async def _no_page(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 404, "headers": []})
     await send({"type": "http.response.body"})
+
+
+MakeEdge = Callable[..., Edge]

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pyarrow as pa
 
+from benchmarks.dialects import nested
 from ekiben.use_cases.use_case import UseCase
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -40,18 +41,6 @@ def cast(table: Any, **types: Any) -> Any:
 def as_json(body: bytes) -> list[dict[str, Any]]:
     """Return what the JSON answer with the same predictions holds."""
     return [nested(row) for row in pa.ipc.open_stream(body).read_all().to_pylist()]
-
-
-def nested(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *row* with its columns `a.b` as an object `a`."""
-    found: dict[str, Any] = {}
-    for name, value in row.items():
-        outer, _, inner = name.partition(".")
-        if inner:
-            found.setdefault(outer, {})[inner] = value
-        else:
-            found[outer] = value
-    return found
 
 
 def post(

@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,12 +21,9 @@ from ekiben.errors import (
 from ekiben.registry.estimator import load_estimator
 from ekiben.registry.files import (
     Mismatch,
-    check_path,
-    digest_tree,
     locked,
     replace_file,
     sync,
-    sync_tree,
 )
 from ekiben.registry.libraries import differing_libraries, running_libraries
 from ekiben.registry.manifest import (
@@ -35,9 +31,8 @@ from ekiben.registry.manifest import (
     Manifest,
     read_manifest,
     read_version,
-    render,
-    seal,
 )
+from ekiben.registry.saving import CONTAINER, lay_out, new_tag, prepare
 from ekiben.registry.staging import workspace
 from ekiben.registry.tags import NAME, check_name, split_tag
 from ekiben.schemas.model_card import Golden, ModelCard
@@ -46,9 +41,6 @@ log = logging.getLogger(__name__)
 
 REMOVING = ".removing"
 """The lock file of whoever removes versions, or counts on one to stay."""
-
-_container = threading.Lock()
-"""Held while BentoML's container points at a staging store, and while it is asked."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +82,7 @@ class Store:
         """Return the store that BentoML uses in this process: a Bento's own inside one."""
         from bentoml._internal.configuration.containers import BentoMLContainer
 
-        with _container:
+        with CONTAINER:
             return cls.at(BentoMLContainer.model_store.get()._path.parent)
 
     def register(
@@ -111,7 +103,7 @@ class Store:
             VersionExists: another registered that *version* first.
             StoreUnavailable: it could not be written; nothing is visible.
         """
-        tag = _new_tag(check_name(use_case), version)
+        tag = new_tag(check_name(use_case), version)
         card = make_card(tag)
         if (card.tag, card.use_case) != (tag, use_case):
             raise ValueError(f"the card of {tag} is about {card.tag}, {card.use_case}")
@@ -119,7 +111,7 @@ class Store:
             raise VersionExists(tag)
         try:
             with workspace(self.staging) as scratch:
-                manifest = _prepare(scratch, card, estimator, golden, extras or {})
+                manifest = prepare(scratch, card, estimator, golden, extras or {})
                 self._publish(scratch, tag)
         except OSError as error:
             raise StoreUnavailable(f"{tag} not registered: {error}") from error
@@ -142,7 +134,7 @@ class Store:
             return False
         try:
             with workspace(self.staging) as scratch:
-                _lay_out(scratch.joinpath(*split_tag(tag)), manifest, fetch)
+                lay_out(scratch.joinpath(*split_tag(tag)), manifest, fetch)
                 self._publish(scratch, tag)
         except Mismatch as error:
             raise ArtefactRefused(tag, str(error)) from None
@@ -289,87 +281,6 @@ class Store:
             # Only `bentoml models get name:latest` reads it; the version itself stands.
             facts = {"tag": tag, "reason": str(error)}
             log.warning("BentoML's latest was not moved", extra=facts)
-
-
-def _new_tag(use_case: str, version: str | None) -> str:
-    if version is None:
-        from bentoml import Tag
-
-        return str(Tag(use_case, None).make_new_version())
-    split_tag(f"{use_case}:{version}")
-    return f"{use_case}:{version}"
-
-
-def _prepare(
-    scratch: Path,
-    card: ModelCard,
-    estimator: Any,
-    golden: Sequence[Golden],
-    extras: Mapping[str, bytes],
-) -> Manifest:
-    """Lay out the version below *scratch* as BentoML would, sealed and on the disk."""
-    _save(scratch, card, estimator)
-    directory = scratch.joinpath(*split_tag(card.tag))
-    for name, content in extras.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:  # never in the place of one of BentoML's
-            file.write(content)
-    manifest = seal(card, digest_tree(directory), golden)
-    (directory / MANIFEST).write_bytes(render(manifest))
-    sync_tree(directory)
-    return manifest
-
-
-def _lay_out(
-    directory: Path, manifest: Manifest, fetch: Callable[[str], bytes]
-) -> None:
-    """Write the files of *manifest* into *directory*, then read all of them back."""
-    directory.mkdir(parents=True)
-    for name in manifest.files:
-        path = directory / check_path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            file.write(fetch(name))
-    (directory / MANIFEST).write_bytes(render(manifest))
-    read_version(directory)
-    sync_tree(directory)
-
-
-def _save(models: Path, card: ModelCard, estimator: Any) -> None:
-    import bentoml
-    from bentoml._internal.configuration.containers import BentoMLContainer
-    from bentoml._internal.models import ModelStore
-
-    # BentoML posts a usage event within every save, and waits for the answer.
-    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
-    with _container:
-        provider = BentoMLContainer.model_store
-        state = provider.__getstate__()
-        provider.set(ModelStore(models))
-        try:
-            bentoml.sklearn.save_model(
-                card.tag,
-                estimator,
-                signatures={"predict_proba": {"batchable": True}},
-                labels={"use_case": card.use_case, "data": card.data.kind},
-                metadata=_metadata(card),
-            )
-        finally:
-            provider.__setstate__(state)
-
-
-def _metadata(card: ModelCard) -> dict[str, Any]:
-    """Return what `bentoml models get` shows of a version."""
-    overall = card.evaluation.overall
-    return {
-        "trained_at": card.trained_at.isoformat(),
-        "data": {"source": card.data.source, "sha256": card.data.sha256},
-        "metrics": {name: figure.value for name, figure in overall.items()},
-        "decision": dict(card.decision),
-        "libraries": dict(card.libraries),
-        "schema_sha256": card.schema_sha256,
-    }
 
 
 def _of(tag: str, manifest: Manifest) -> Manifest:

@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from ekiben.errors import EkibenError, ProbeStopped
 from ekiben.predictor import load_predictor
 from ekiben.registry.store import Store
@@ -95,9 +97,12 @@ def _said(child: "subprocess.Popen[bytes]", seconds: float) -> bytes | None:
 
 
 def _computed(pid: int) -> float:
-    """Return the seconds of processor time of a child that was not waited for."""
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+    """Return the seconds of processor time of a child; of one that has just ended 0."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def _verdict(code: int, said: bytes) -> str | None:

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ from ekiben.schemas.topics import Project, TopicPrediction
 from ekiben.schemas.turnover import Employee, TurnoverPrediction
 from ekiben.serving.roster import Served
 from ekiben.use_cases.use_case import Encoding, UseCase
+from tests.edges import Edge, MakeEdge
 
 SCHEMAS: tuple[tuple[str, type[Row], type[Prediction]], ...] = (
     ("iris", IrisFlower, IrisPrediction),
@@ -150,3 +151,17 @@ Connect = Callable[[Sequence[BaseRoute]], Client]
 @pytest.fixture
 def connect() -> Connect:
     return Client
+
+
+@pytest.fixture
+def edge() -> Iterator[MakeEdge]:
+    """Return a function that makes one worker's edge; all are closed in the end."""
+    made: list[Edge] = []
+
+    def make(**given: Any) -> Edge:
+        made.append(Edge(**given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

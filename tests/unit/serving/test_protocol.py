@@ -13,6 +13,7 @@ from ekiben.serving import protocol
 from ekiben.serving.connections import MOST, Limits, openable
 from ekiben.serving.edge import Receive, Scope, Send, read_body
 from ekiben.settings import Settings
+from tests.edges import Line
 
 LIMITS = Limits(
     header_seconds=10,
@@ -25,31 +26,6 @@ LIMITS = Limits(
     connections=3,
 )
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
-
-
-class Line(asyncio.Transport):
-    """A transport that keeps what is written and how it was ended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.ended = ""
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def close(self) -> None:
-        self.ended = self.ended or "closed"
-
-    def abort(self) -> None:
-        self.ended = "aborted"
-
-    def is_closing(self) -> bool:
-        return bool(self.ended)
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,24 +22,10 @@ from ekiben.serving.short_way import ShortWay
 from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import get_use_case
-from tests.edges import PATH, Edge, asked
+from tests.edges import PATH, MakeEdge, asked
 from tests.fakes import Doubler
 
-MakeEdge = Callable[..., Edge]
 IDENTIFIED = b"X-Request-ID: %b\r\n"
-
-
-@pytest.fixture
-def edge() -> Iterator[MakeEdge]:
-    made: list[Edge] = []
-
-    def make(**given: Any) -> Edge:
-        made.append(Edge(**given))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 class Held(Doubler):

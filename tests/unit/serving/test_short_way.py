@@ -2,30 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from ekiben.errors import NotReady, QuotaExceeded, RateLimited, Unauthenticated
-from tests.edges import BODY, JSON, PATH, Edge, asked
+from tests.edges import BODY, JSON, PATH, MakeEdge, asked
 from tests.fakes import Doubler, Wrong
-
-MakeEdge = Callable[..., Edge]
-
-
-@pytest.fixture
-def edge() -> Iterator[MakeEdge]:
-    made: list[Edge] = []
-
-    def make(**given: Any) -> Edge:
-        made.append(Edge(**given))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def counts() -> dict[tuple[str, ...], float]:
