@@ -108,17 +108,20 @@ class LogWriter:
         return True
 
     def _run(self) -> None:
-        self._first_look()
+        self._tried(self._first_look)
         while self._goes_on():
-            try:
-                self._turn()
-            except Exception:
-                # A fault of ours shall end neither the thread nor, in silence, the log.
-                log.exception("prediction log faulty")
-                self._give_up(self._batch, "unwritable")
-                self._stopping.wait(BACKOFF_SECONDS[-1])
+            self._tried(self._turn)
         self._told.waiting(self._queue.rows)
         self._sink.close()
+
+    def _tried(self, step: Callable[[], None]) -> None:
+        """Take a *step*; a fault of ours shall end neither the thread nor, in silence, the log."""
+        try:
+            step()
+        except Exception:
+            log.exception("prediction log faulty")
+            self._give_up(self._batch, "unwritable")
+            self._stopping.wait(BACKOFF_SECONDS[-1])
 
     def _goes_on(self) -> bool:
         if not self._stopping.is_set():

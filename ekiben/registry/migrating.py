@@ -1,5 +1,6 @@
 """Tables made or brought up to date, by one process at a time."""
 
+import threading
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,6 +12,9 @@ MIGRATION_WAITS = 6
 """How many times as long as any other operation a migration may take."""
 MIGRATION_LOCK = 0x656B6962656E
 """The key of PostgreSQL's advisory lock that lets one process migrate at a time."""
+
+_one_at_a_time = threading.Lock()
+"""Alembic keeps what it works on in variables of the process, whatever the thread."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Migrations:
             revision = self._current(engine)
         if revision != self.revision:
             # Several may come at once, each to wait for the one that migrates.
-            with available(engine.dialect.name, MIGRATION_WAITS * wait):
+            with _one_at_a_time, available(engine.dialect.name, MIGRATION_WAITS * wait):
                 self._migrate(engine)
 
     def _current(self, engine: sa.Engine) -> str | None:

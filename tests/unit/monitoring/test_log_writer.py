@@ -170,6 +170,20 @@ def test_a_row_without_a_form_is_counted_and_stops_nobody(
     assert bench.numbers.rows == {"unwritable": 1, "written": 1}
 
 
+def test_a_first_look_that_fails_in_an_unknown_way_does_not_end_the_log(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    bench = make()
+    monkeypatch.setattr(bench.disk, "open", fail)
+    bench.writer.start()
+    bench.add()
+    until(lambda: bench.queue.rows == 0)
+    assert len(bench.disk.lines) == 1
+
+
 def test_stopping_writes_what_waits(make: Callable[..., Bench]) -> None:
     bench = make()
     bench.writer.start()
