@@ -41,9 +41,10 @@ MOST = 1.1
 """How many times the processor time, and the p50, of the first one."""
 FILL = """
 WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n + 1 < :rows)
-INSERT INTO prediction
-SELECT printf('%012x7%03x8%015x', (:begin + n * :step) / 1000, n % 4096, n),
-    :use_case, :tag, :begin + n * :step, :row, :answer, 1, 0.0001, printf('%032x', n), ''
+INSERT INTO request
+SELECT printf('%012x7%03x8%012x', (:begin + n * :step) / 1000, n % 4096, n),
+    :use_case, :tag, :begin + n * :step, 0, 1, 1, 0.0001, printf('%032x', n), '',
+    :asked, :answered
 FROM number
 """
 
@@ -75,8 +76,8 @@ def fill_log(home: Path, use_case: UseCase, rows: int) -> None:
                 "step": int(lasting.total_seconds() * 1e6 / rows),
                 "use_case": use_case.name,
                 "tag": tag,
-                "row": json.dumps(dict(example[0])),
-                "answer": json.dumps(answer),
+                "asked": json.dumps([dict(example[0])]),
+                "answered": json.dumps([answer]),
             },
         )
 

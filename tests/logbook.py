@@ -8,8 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 from uuid_utils import uuid7
 
+from ekiben.monitoring.ids import split
 from ekiben.monitoring.records import Logged, microseconds
-from ekiben.monitoring.store import FEEDBACK, PredictionStore
+from ekiben.monitoring.store import PredictionStore
+from ekiben.monitoring.tables import FEEDBACK
 from ekiben.predictor import Predictor
 from ekiben.registry.engines import make_engine
 
@@ -63,7 +65,8 @@ def feed_back(
         engine = make_engine(url, 5.0)
     rows = [
         {
-            "id": identity,
+            "key": split(identity)[0],
+            "number": split(identity)[1],
             "label": json.dumps(label),
             "observed_at": microseconds(observed_at or now),
             "received_at": microseconds(now),

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from ekiben.monitoring.ids import split
 from ekiben.monitoring.records import HASHED
 from ekiben.schemas.base import Row, personal_fields
 
@@ -49,23 +50,29 @@ Taken = tuple[
 
 
 class Line(NamedTuple):
-    """One row of the log as its table has it: id in 32 digits, `row` and `answer` JSON."""
+    """One request of the log as its table has it.
 
-    id: str
+    Its rows are numbered from `first` on; `asked` and `answered` are lists in JSON, of the
+    rows and of the predictions as they were sent.
+    """
+
+    key: str
     use_case: str
     tag: str
     at: int
-    row: str
-    answer: str
+    first: int
+    rows: int
     batch_rows: int
     seconds: float
     request_id: str
     caller: str
+    asked: str
+    answered: str
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Entries to lines, without what is personal and not to be kept.
+    """An entry to a line, without what is personal and not to be kept.
 
     *personal* has the marked fields of each use case. Equal values of a field have equal
     hashes, so that repetitions can be counted; without the *secret* nobody can tell by
@@ -84,54 +91,55 @@ class Encoder:
         marked = {name: personal_fields(row) for name, row in rows.items()}
         return cls(marked, policy, secret)
 
-    def lines(self, entry: Entry) -> list[Line]:
-        """Return one line a row.
+    def line(self, entry: Entry) -> Line:
+        """Return the line of *entry*.
 
         Raises:
             ValueError, TypeError: a row or answer has no form as JSON.
         """
-        at = int(entry.at * 1_000_000)
-        caller = entry.caller.replace("\0", "\ufffd")
         personal = self.personal.get(entry.use_case, frozenset())
         bare = bool(personal) and self.policy != "keep"
-        lines = []
-        for row, answer in zip(entry.rows, entry.answers, strict=True):
-            fields = answer.copy()
-            identity = fields.pop("prediction_id").replace("-", "")
-            del fields["model"]
-            asked = self._stripped(row, personal) if bare else _text(row.__dict__, row)
-            lines.append(
-                Line(
-                    identity,
-                    entry.use_case,
-                    entry.tag,
-                    at,
-                    asked,
-                    _text(fields),
-                    entry.batch_rows,
-                    entry.seconds,
-                    entry.request_id,
-                    caller,
-                )
-            )
-        return lines
+        key, first = split(entry.answers[0]["prediction_id"])
+        return Line(
+            key,
+            entry.use_case,
+            entry.tag,
+            int(entry.at * 1_000_000),
+            first,
+            len(entry.rows),
+            entry.batch_rows,
+            entry.seconds,
+            entry.request_id,
+            entry.caller.replace("\0", "\ufffd"),
+            self._stripped(entry.rows, personal) if bare else _rows(entry.rows),
+            _answers(entry.answers),
+        )
 
-    def _stripped(self, row: Row, personal: frozenset[str]) -> str:
-        values = row.model_dump(mode="json")
-        for name in personal & values.keys():
-            value = values.pop(name)
-            if self.policy == "hash":
-                values[name] = self._hash(name, value)
-        return json.dumps(values)
+    def _stripped(self, rows: Sequence[Row], personal: frozenset[str]) -> str:
+        kept = []
+        for row in rows:
+            values = row.model_dump(mode="json")
+            for name in personal & values.keys():
+                value = values.pop(name)
+                if self.policy == "hash":
+                    values[name] = self._hash(name, value)
+            kept.append(values)
+        return json.dumps(kept)
 
     def _hash(self, name: str, value: Any) -> str:
         text = f"prediction log\0{name}\0{json.dumps(value, sort_keys=True)}"
         return HASHED + hmac.digest(self.secret, text.encode(), "sha256").hex()
 
 
-def _text(values: dict[str, Any], row: Row | None = None) -> str:
-    """Return *values* as JSON; *row* is where they are of, for types that only it knows."""
+def _rows(rows: Sequence[Row]) -> str:
     try:
-        return orjson.dumps(values).decode()
+        return orjson.dumps([row.__dict__ for row in rows]).decode()
+    except TypeError:  # a type or a number that only the row itself can write
+        return json.dumps([row.model_dump(mode="json") for row in rows])
+
+
+def _answers(answers: Sequence[dict[str, Any]]) -> str:
+    try:
+        return orjson.dumps(answers).decode()
     except TypeError:
-        return json.dumps(row.model_dump(mode="json") if row else values)
+        return json.dumps(list(answers))

@@ -1,7 +1,7 @@
 """Feedback in the prediction log: writing it once, and reading it for live quality."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,10 +9,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ekiben.monitoring.ids import joined, split
 from ekiben.monitoring.records import Observed, microseconds, moment_of
-from ekiben.monitoring.store import FEEDBACK, PREDICTIONS, PredictionStore
+from ekiben.monitoring.store import CHUNK, FETCH, PredictionStore, first_rows
+from ekiben.monitoring.tables import FEEDBACK, REQUESTS, unstamped
 
-P, F = PREDICTIONS.c, FEEDBACK.c
+R, F = REQUESTS.c, FEEDBACK.c
+WITH_FEEDBACK = (
+    sa.select(sa.func.count())
+    .where(F.key == R.key)
+    .correlate(REQUESTS)
+    .scalar_subquery()
+)
+"""How many rows of a request have feedback."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +71,21 @@ class FeedbackStore(PredictionStore):
 
     def known(self, use_case: str, ids: Iterable[str]) -> set[str]:
         """Return those of the *ids*, in their canonical form, that *use_case* answered."""
-        wanted = sa.select(P.id).where(P.use_case == use_case, P.id.in_(list(ids)))
+        asked: dict[str, list[tuple[int, str]]] = {}
+        for one in ids:
+            key, number = split(one)
+            asked.setdefault(key, []).append((number, one))
+        wanted = sa.select(R.key, R.first, R.rows).where(
+            R.use_case == use_case, R.key.in_(list(asked))
+        )
         with self._reading() as connection:
-            return {str(one) for one in connection.scalars(wanted)}
+            found = connection.execute(wanted).all()
+        return {
+            one
+            for key, first, rows in found
+            for number, one in asked[key]
+            if first <= number < first + rows
+        }
 
     def record(self, observed: Sequence[Observed]) -> Recorded:
         """Keep what is known of predictions that have no feedback yet; durable at return.
@@ -79,11 +100,15 @@ class FeedbackStore(PredictionStore):
         if not rows:
             return Recorded(0, 0, 0)
         with self._writing() as connection:
-            insert = _insert(connection.dialect.name).values(rows).returning(F.id)
-            kept = {str(one) for one in connection.scalars(insert)}
-            others = [one for one in first if one not in kept]
-            held = sa.select(F.id, F.label).where(F.id.in_(others))
-            labels = {str(row.id): row.label for row in connection.execute(held)}
+            insert = _insert(connection.dialect.name).values(rows)
+            told = connection.execute(insert.returning(F.key, F.number))
+            kept = {joined(*one) for one in told}
+            others = {split(one)[0] for one in first if one not in kept}
+            held = sa.select(F.key, F.number, F.label).where(F.key.in_(list(others)))
+            labels = {
+                joined(row.key, row.number): row.label
+                for row in connection.execute(held)
+            }
         labels |= {one: json.dumps(first[one].label) for one in kept}
         differing = sum(
             json.dumps(o.label) != labels[o.prediction_id] for o in observed
@@ -100,16 +125,16 @@ class FeedbackStore(PredictionStore):
         """
         arrived = F.received_at.between(microseconds(since), microseconds(until))
         newest = (
-            sa.select(F.id, F.received_at)
+            sa.select(F.key, F.received_at)
             .where(arrived)
             .order_by(F.received_at.desc())
             .limit(most)
             .subquery()
         )
         wanted = (
-            sa.select(newest.c.received_at - P.at)
-            .join(PREDICTIONS, P.id == newest.c.id)
-            .where(P.use_case == use_case)
+            sa.select(newest.c.received_at - R.at)
+            .join(REQUESTS, R.key == newest.c.key)
+            .where(R.use_case == use_case)
         )
         with self._reading() as connection:
             # A clock that was set back must not make a label come before its prediction.
@@ -118,10 +143,10 @@ class FeedbackStore(PredictionStore):
     def first_unlabelled(self, use_case: str, since: datetime) -> datetime | None:
         """Return when the oldest prediction since then was made that has no feedback."""
         wanted = (
-            sa.select(P.at)
-            .outerjoin(FEEDBACK, P.id == F.id)
-            .where(P.use_case == use_case, P.at >= microseconds(since), F.id.is_(None))
-            .order_by(P.at)
+            sa.select(R.at)
+            .where(R.use_case == use_case, R.at >= microseconds(since))
+            .where(R.rows > WITH_FEEDBACK)
+            .order_by(R.at)
             .limit(1)
         )
         with self._reading() as connection:
@@ -131,18 +156,21 @@ class FeedbackStore(PredictionStore):
     def count_by_version(self, window: Window) -> list[Counted]:
         """Count the predictions of the *window* by version, that of the newest first."""
         newest = _newest(window)
-        rows = sa.func.count()
+        counted = (
+            sa.select(R.tag, R.at, R.rows, WITH_FEEDBACK.label("known"))
+            .select_from(newest.join(REQUESTS, R.key == newest.c.key))
+            .subquery()
+        ).c
         wanted = (
-            sa.select(P.tag, rows.label("rows"), sa.func.count(F.id).label("known"))
-            .add_columns(sa.func.min(P.at).label("since"))
-            .select_from(newest.join(PREDICTIONS, P.id == newest.c.id))
-            .outerjoin(FEEDBACK, newest.c.id == F.id)
-            .group_by(P.tag)
-            .order_by(sa.func.max(P.at).desc(), P.tag)
+            sa.select(counted.tag, sa.func.min(counted.at).label("since"))
+            .add_columns(sa.func.sum(counted.rows).label("rows"))
+            .add_columns(sa.func.sum(counted.known).label("known"))
+            .group_by(counted.tag)
+            .order_by(sa.func.max(counted.at).desc(), counted.tag)
         )
         with self._reading() as connection:
             return [
-                Counted(row.tag, row.rows, row.known, moment_of(row.since))
+                Counted(row.tag, int(row.rows), int(row.known), moment_of(row.since))
                 for row in connection.execute(wanted)
             ]
 
@@ -153,30 +181,52 @@ class FeedbackStore(PredictionStore):
         without *rows* each has an empty one."""
         newest = _newest(window)
         wanted = (
-            sa.select(P.tag, P.row if rows else sa.literal("{}"), P.answer, F.label)
-            .select_from(newest.join(FEEDBACK, newest.c.id == F.id))
-            .join(PREDICTIONS, P.id == newest.c.id)
-            .order_by(newest.c.at.desc(), newest.c.id)
+            sa.select(F.key, F.number, F.label)
+            .select_from(newest.join(FEEDBACK, newest.c.key == F.key))
+            .order_by(newest.c.at.desc(), F.key, F.number)
             .limit(most)
         )
         with self._reading() as connection:
-            found = connection.execute(wanted).all()
-        return [
-            Labelled(tag, json.loads(row), json.loads(answer), json.loads(label))
-            for tag, row, answer, label in found
-        ]
+            known = connection.execute(wanted).all()
+            told: dict[str, dict[int, str]] = {}
+            for key, number, label in known:
+                told.setdefault(key, {})[number] = label
+            held = _labelled(connection, told, rows=rows)
+        return [held[key, number] for key, number, _ in known]
+
+
+def _labelled(
+    connection: sa.Connection, told: Mapping[str, Mapping[int, str]], *, rows: bool
+) -> dict[tuple[str, int], Labelled]:
+    """Return the predictions that *told* has labels of, by key and number."""
+    columns = (R.key, R.tag, R.first, R.answered, *([R.asked] if rows else []))
+    keys = list(told)
+    found = {}
+    for start in range(0, len(keys), CHUNK):
+        wanted = sa.select(*columns).where(R.key.in_(keys[start : start + CHUNK]))
+        for one in connection.execute(wanted.execution_options(yield_per=FETCH)):
+            asked = json.loads(one.asked) if rows else None
+            answered = json.loads(one.answered)
+            for number, label in told[one.key].items():
+                place = number - one.first
+                row = asked[place] if asked is not None else {}
+                answer = unstamped(answered[place])
+                found[one.key, number] = Labelled(
+                    one.tag, row, answer, json.loads(label)
+                )
+    return found
 
 
 def _newest(window: Window) -> sa.Subquery:
-    """Select id and time, which the index holds, so that no row is read in vain."""
-    made = P.at >= microseconds(window.since), P.at < microseconds(window.until)
-    return (
-        sa.select(P.id, P.at)
-        .where(P.use_case == window.use_case, *made)
-        .order_by(P.at.desc())
+    """Select key, time and rows, which the index holds, so that no record is read in vain."""
+    made = R.at >= microseconds(window.since), R.at < microseconds(window.until)
+    requests = (
+        sa.select(R.key, R.at, R.rows)
+        .where(R.use_case == window.use_case, *made)
+        .order_by(R.at.desc(), R.key)
         .limit(window.most)
-        .subquery()
     )
+    return first_rows(requests, window.most, newest=True)
 
 
 def _insert(dialect: str) -> sa.Insert:
@@ -187,8 +237,10 @@ def _insert(dialect: str) -> sa.Insert:
 
 
 def _row(one: Observed) -> dict[str, object]:
+    key, number = split(one.prediction_id)
     return {
-        "id": one.prediction_id,
+        "key": key,
+        "number": number,
         "label": json.dumps(one.label),
         "observed_at": microseconds(one.observed_at),
         "received_at": microseconds(one.received_at),

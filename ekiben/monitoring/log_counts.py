@@ -15,7 +15,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from uuid import UUID
+
+from ekiben.monitoring.ids import KEY_DIGITS
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +76,12 @@ class LogCounts:
         """Count *rows* that are in the log, or counted as dropped."""
         self._words[self._at[use_case] + SETTLED] += rows
 
-    def about_to_write(self, first_id: str, rows: Mapping[str, int]) -> None:
-        """Note a batch before it is written; whether it was, the log tells by its first id.
+    def about_to_write(self, first_key: str, rows: Mapping[str, int]) -> None:
+        """Note a batch before it is written; whether it was, the log tells by its first key.
 
-        The id is noted first: an earlier batch's would be found in the log.
+        The key is noted first: an earlier batch's would be found in the log.
         """
-        number = UUID(first_id).int
+        number = int(first_key, 16)
         self._words[self._batch] = number >> 64
         self._words[self._batch + 1] = number & (2**64 - 1)
         for use_case, count in rows.items():
@@ -109,7 +110,7 @@ def lost_rows(
     """Yield for each worker that died what it took and did not log: rows by use case.
 
     A worker's file is removed after its turn. *contains* tells whether the log at *url*
-    has a prediction, and may raise.
+    has a request by its key, and may raise.
     """
     for path in sorted(directory.glob(f"{mark_of(url)}*{ENDING}")):
         with suppress(OSError), path.open("rb") as file:
@@ -133,7 +134,7 @@ def _lost(content: bytes, contains: Callable[[str], bool]) -> dict[str, int]:
     except (ValueError, TypeError):
         # It died while it made the file, before it took any row.
         return {}
-    written = (high or low) and contains(str(UUID(int=high << 64 | low)))
+    written = (high or low) and contains(f"{high << 64 | low:0{KEY_DIGITS}x}")
     lost = {}
     for number, name in enumerate(names):
         start = PER_USE_CASE * number

@@ -49,12 +49,18 @@ class Told(Protocol):
 
 @dataclass
 class Batch:
-    """What the next transaction holds, and the entries that it is of."""
+    """What the next transaction holds, the entries that it is of, and rows by use case."""
 
     lines: list[Line] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    total: int = 0
     since: float = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many rows as a transaction takes."""
+        return self.total >= BATCH_ROWS
 
 
 @dataclass(frozen=True)
@@ -136,15 +142,14 @@ class LogWriter:
             self._batch.since = time.monotonic()
         self._gather()
         due = time.monotonic() - self._batch.since >= self._pace.window
-        full = len(self._batch.lines) >= BATCH_ROWS
-        if due or full or self._stopping.is_set():
+        if due or self._batch.is_full or self._stopping.is_set():
             self._write()
         else:
             self._stopping.wait(TICK_SECONDS)
 
     def _gather(self) -> None:
         ready = 0
-        while len(self._batch.lines) < BATCH_ROWS and (entry := self._queue.take()):
+        while not self._batch.is_full and (entry := self._queue.take()):
             self._add(entry)
             ready += len(entry.rows)
             if ready >= TICK_ROWS:
@@ -158,21 +163,24 @@ class LogWriter:
             self._queue.settle(entry.use_case, rows)
             return
         try:
-            lines = self._encoder.lines(entry)
+            line = self._encoder.line(entry)
         except (TypeError, ValueError, KeyError) as error:
             log.error("prediction unwritable", extra={"reason": type(error).__name__})
-            self._give_up(Batch([], [entry], {entry.use_case: rows}), "unwritable")
+            self._give_up(
+                Batch([], [entry], {entry.use_case: rows}, rows), "unwritable"
+            )
             return
-        batch.lines += lines
+        batch.lines.append(line)
         batch.entries.append(entry)
         batch.rows[entry.use_case] = batch.rows.get(entry.use_case, 0) + rows
+        batch.total += rows
 
     def _write(self) -> None:
         batch = self._batch
         if not batch.lines:
             self._batch = Batch()
             return
-        self._counts.about_to_write(batch.lines[0].id, batch.rows)
+        self._counts.about_to_write(batch.lines[0].key, batch.rows)
         began = time.monotonic()
         try:
             self._sink.write(batch.lines)

@@ -14,18 +14,14 @@ import sqlalchemy as sa
 
 from ekiben.errors import LedgerUnavailable, LogUnavailable
 from ekiben.monitoring.entries import Line
-from ekiben.monitoring.store import (
-    PREDICTIONS,
-    PredictionStore,
-    make_private,
-    unavailable,
-)
+from ekiben.monitoring.store import PredictionStore, make_private, unavailable
+from ekiben.monitoring.tables import REQUESTS
 from ekiben.registry.engines import available
 
-STATEMENT_ROWS = (100, 10, 1)
-"""Rows that one statement takes: a few fixed numbers, so that each is compiled once.
-A statement of many rows gives the interpreter's lock away once, not once a row."""
-COLUMNS = [column.name for column in PREDICTIONS.columns]
+STATEMENT_LINES = (100, 10, 1)
+"""Lines that one statement takes: a few fixed numbers, so that each is compiled once.
+A statement of many lines gives the interpreter's lock away once, not once a line."""
+COLUMNS = [column.name for column in REQUESTS.columns]
 REPLACED = "the file is replaced again and again"
 
 FileIdentity = tuple[int, int]
@@ -74,13 +70,13 @@ class Sink:
             self.close()
             raise
 
-    def contains(self, prediction_id: str) -> bool:
-        """Whether the log has this prediction.
+    def contains(self, key: str) -> bool:
+        """Whether the log has the request with this *key*.
 
         Raises:
             LogUnavailable: it cannot be read.
         """
-        wanted = sa.select(PREDICTIONS.c.id).where(PREDICTIONS.c.id == prediction_id)
+        wanted = sa.select(REQUESTS.c.key).where(REQUESTS.c.key == key)
         connection = self._opened()
         with unavailable(), available(connection.dialect.name, self._wait):
             found = connection.execute(wanted).first()
@@ -122,7 +118,7 @@ class Sink:
             connection.begin(),
         ):
             start = 0
-            for size in STATEMENT_ROWS:
+            for size in STATEMENT_LINES:
                 while len(lines) - start >= size:
                     chunk = lines[start : start + size]
                     values = tuple(chain.from_iterable(chunk))
@@ -150,8 +146,8 @@ def _statement(dialect: str, rows: int) -> str:
     names = ", ".join(f'"{name}"' for name in COLUMNS)
     values = ", ".join([row] * rows)
     return (
-        f"INSERT INTO {PREDICTIONS.name} ({names}) VALUES {values}"
-        " ON CONFLICT (id) DO NOTHING"
+        f"INSERT INTO {REQUESTS.name} ({names}) VALUES {values}"
+        " ON CONFLICT (key) DO NOTHING"
     )
 
 

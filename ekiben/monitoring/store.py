@@ -1,27 +1,29 @@
 """The prediction log in a database: beside the ledger's file, or in its PostgreSQL."""
 
-import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
-from uuid import UUID
+from typing import Any, Self
 
 import sqlalchemy as sa
 
 from ekiben.errors import LedgerUnavailable, LogUnavailable, UnknownPrediction
-from ekiben.monitoring.records import (
-    Logged,
-    Observed,
-    microseconds,
-    moment_of,
+from ekiben.monitoring.ids import KEY_DIGITS, split
+from ekiben.monitoring.records import Logged, Observed, microseconds
+from ekiben.monitoring.tables import (
+    FEEDBACK,
+    MIGRATIONS,
+    REQUESTS,
+    logged_in,
+    record_of,
+    truths_of,
 )
 from ekiben.registry.engines import available, make_engine
-from ekiben.registry.migrating import Migrations
 
 WAIT_SECONDS = 5.0
 """How long an operation waits for another writer or for PostgreSQL to answer."""
@@ -29,31 +31,12 @@ CHUNK = 1000
 """Rows that are read at a time."""
 PIECE = 3_600_000_000
 """Microseconds of the log that are looked through at a time."""
-ID_DIGITS = 6
-"""Hexadecimal digits at the end of an id that a sample is drawn by."""
-MIGRATIONS = Migrations("ekiben.monitoring:migrations", "0001", "prediction_version")
-
-_tables = sa.MetaData()
-PREDICTIONS = sa.Table(
-    "prediction",
-    _tables,
-    sa.Column("id", sa.Uuid(as_uuid=False), primary_key=True),
-    *(sa.Column(name, sa.Text) for name in ("use_case", "tag")),
-    sa.Column("at", sa.BigInteger),
-    *(sa.Column(name, sa.Text) for name in ("row", "answer")),
-    sa.Column("batch_rows", sa.Integer),
-    sa.Column("seconds", sa.Float),
-    *(sa.Column(name, sa.Text) for name in ("request_id", "caller")),
-)
-FEEDBACK = sa.Table(
-    "feedback",
-    _tables,
-    sa.Column("id", sa.Uuid(as_uuid=False), primary_key=True),
-    sa.Column("label", sa.Text),
-    sa.Column("observed_at", sa.BigInteger),
-    sa.Column("received_at", sa.BigInteger),
-    sa.Column("caller", sa.Text),
-)
+DRAWN_DIGITS = 6
+"""Hexadecimal digits at the end of a key that a sample is drawn by."""
+FETCH = 20
+"""Records that are held at a time where all are read at once; one may be of a thousand rows."""
+WASTE = 10
+"""For a row of a sample so many rows of its request may be read."""
 
 
 @dataclass(frozen=True)
@@ -103,33 +86,36 @@ class PredictionStore:
             return self._writes.connect()
 
     def write(self, records: Sequence[Logged]) -> None:
-        """Keep *records*, all or none."""
+        """Keep *records*, all or none, each as a request of its own."""
         with self._writing() as connection:
-            connection.execute(PREDICTIONS.insert(), [_row(one) for one in records])
+            connection.execute(REQUESTS.insert(), [record_of(one) for one in records])
 
     def count(self, use_case: str, *, since: datetime, until: datetime) -> int:
         """Return how many predictions `read` would yield."""
-        p = PREDICTIONS.c
-        window = (p.at >= microseconds(since), p.at < microseconds(until))
-        wanted = sa.select(sa.func.count()).where(p.use_case == use_case, *window)
+        r = REQUESTS.c
+        window = (r.at >= microseconds(since), r.at < microseconds(until))
+        wanted = sa.select(sa.func.sum(r.rows)).where(r.use_case == use_case, *window)
         with self._reading() as connection:
-            return connection.scalar(wanted) or 0
+            return int(connection.scalar(wanted) or 0)
 
     def prune(self, use_case: str, *, before: datetime) -> int:
         """Remove what was answered *before*, feedback included; return how many rows.
 
         In chunks, between which the log is free for others.
         """
-        p = PREDICTIONS.c
-        old = (p.use_case == use_case, p.at < microseconds(before))
+        r = REQUESTS.c
+        old = (r.use_case == use_case, r.at < microseconds(before))
         removed = 0
         while True:
+            some = sa.select(r.key, r.at, r.rows).where(*old).order_by(r.at, r.key)
+            chunk = first_rows(some.limit(CHUNK), CHUNK, newest=False)
             with self._writing() as connection:
-                ids = connection.scalars(sa.select(p.id).where(*old).limit(CHUNK)).all()
-                for column in (FEEDBACK.c.id, p.id):
-                    connection.execute(column.table.delete().where(column.in_(ids)))
-            removed += len(ids)
-            if len(ids) < CHUNK:
+                found = connection.execute(sa.select(chunk.c.key, chunk.c.rows)).all()
+                keys = [one.key for one in found]
+                for column in (FEEDBACK.c.key, r.key):
+                    connection.execute(column.table.delete().where(column.in_(keys)))
+            removed += sum(int(one.rows) for one in found)
+            if not found:
                 return removed
 
     def tags(self, use_case: str, *, since: datetime) -> set[str]:
@@ -137,18 +123,18 @@ class PredictionStore:
 
         Read in pieces, between which the log is free for others.
         """
-        p = PREDICTIONS.c
+        r = REQUESTS.c
         found: set[str] = set()
-        start = sa.select(sa.func.min(p.at)).where(p.use_case == use_case)
+        start = sa.select(sa.func.min(r.at)).where(r.use_case == use_case)
         end = microseconds(since)
         while True:
             with self._reading() as connection:
-                first = connection.scalar(start.where(p.at >= end))
+                first = connection.scalar(start.where(r.at >= end))
                 if first is None:
                     return found
                 end = first + PIECE
-                within = (p.use_case == use_case, p.at >= first, p.at < end)
-                wanted = sa.select(p.tag).where(*within).distinct()
+                within = (r.use_case == use_case, r.at >= first, r.at < end)
+                wanted = sa.select(r.tag).where(*within).distinct()
                 found.update(connection.scalars(wanted))
 
     def find(self, prediction_id: str) -> Logged:
@@ -158,15 +144,18 @@ class PredictionStore:
             UnknownPrediction: the log does not hold it.
         """
         try:
-            identity = str(UUID(prediction_id))
+            key, number = split(prediction_id)
         except ValueError:
             raise UnknownPrediction(prediction_id) from None
+        r = REQUESTS.c
+        held = (r.key == key, r.first <= number, number < r.first + r.rows)
         with self._reading() as connection:
-            wanted = sa.select(PREDICTIONS).where(PREDICTIONS.c.id == identity)
-            row = connection.execute(wanted).mappings().first()
-        if row is None:
+            found = connection.execute(sa.select(REQUESTS).where(*held)).mappings()
+            record = found.first()
+        if record is None:
             raise UnknownPrediction(prediction_id)
-        return _logged(row)
+        place: int = number - record["first"]
+        return logged_in(record)[place]
 
     def read(
         self,
@@ -181,28 +170,35 @@ class PredictionStore:
 
         Read in chunks, between which the log is free for others.
         """
-        p, f = PREDICTIONS.c, FEEDBACK.c
-        truth = [getattr(f, name).label(f"true_{name}") for name in TRUTH]
-        joined = PREDICTIONS.outerjoin(FEEDBACK, p.id == f.id)
-        wanted = (
-            sa.select(PREDICTIONS, *truth)
-            .select_from(joined)
-            .where(p.use_case == use_case, p.at < microseconds(until))
-            .order_by(p.at, p.id)
-            .limit(CHUNK)
-        )
+        r = REQUESTS.c
+        window = [r.use_case == use_case, r.at < microseconds(until)]
         if tag is not None:
-            wanted = wanted.where(p.tag == tag)
-        after = p.at >= microseconds(since)
+            window.append(r.tag == tag)
+        after = r.at >= microseconds(since)
         while True:
+            next_ones = (
+                sa.select(r.key, r.at, r.rows)
+                .where(*window, after)
+                .order_by(r.at, r.key)
+                .limit(CHUNK)
+            )
+            chunk = first_rows(next_ones, CHUNK, newest=False)
+            wanted = (
+                sa.select(REQUESTS)
+                .join(chunk, r.key == chunk.c.key)
+                .order_by(r.at, r.key)
+            )
             with self._reading() as connection:
-                rows = connection.execute(wanted.where(after)).mappings().all()
-            yield from ((_logged(row), _observed(row)) for row in rows)
-            if len(rows) < CHUNK:
+                records = connection.execute(wanted).mappings().all()
+                truths = truths_of(connection, [one["key"] for one in records])
+            for record in records:
+                for number, logged in enumerate(logged_in(record), record["first"]):
+                    yield logged, truths.get((record["key"], number))
+            if not records:
                 return
-            last = rows[-1]
-            later = sa.and_(p.at == last["at"], p.id > last["id"])
-            after = sa.or_(p.at > last["at"], later)
+            last = records[-1]
+            later = sa.and_(r.at == last["at"], r.key > last["key"])
+            after = sa.or_(r.at > last["at"], later)
 
     def sample(
         self,
@@ -216,30 +212,33 @@ class PredictionStore:
         """Return how many rows *tag* answered from *since* on and before *until*, and
         about *most* of them at most, oldest first.
 
-        Which ones says the end of their ids, which is random: the same every time.
+        Which ones say their keys, which are random: the same every time. First requests
+        are drawn, then rows of them, so that few rows are read in vain.
         """
-        p = PREDICTIONS.c
+        r = REQUESTS.c
         within = (
-            p.use_case == use_case,
-            p.tag == tag,
-            p.at >= microseconds(since),
-            p.at < microseconds(until),
+            r.use_case == use_case,
+            r.tag == tag,
+            r.at >= microseconds(since),
+            r.at < microseconds(until),
         )
-        counting = sa.select(sa.func.count()).select_from(PREDICTIONS).where(*within)
-        wanted = sa.select(PREDICTIONS).where(*within).order_by(p.at, p.id)
+        counting = sa.select(sa.func.sum(r.rows), sa.func.count()).where(*within)
+        wanted = sa.select(REQUESTS).where(*within).order_by(r.at, r.key)
         with self._reading() as connection:
-            count = connection.execute(counting).scalar_one()
-            if count > most:
-                wanted = wanted.where(self._drawn(most / count))
-            rows = connection.execute(wanted).mappings().all()
-        return count, [_logged(row) for row in rows]
-
-    @staticmethod
-    def _drawn(share: float) -> sa.ColumnElement[bool]:
-        """Return what is true of a *share* of all ids, which end at random."""
-        text = sa.cast(PREDICTIONS.c.id, sa.Text)
-        end = sa.func.substr(text, sa.func.length(text) - ID_DIGITS + 1)
-        return end < f"{int(share * 16**ID_DIGITS):0{ID_DIGITS}x}"
+            rows, requests = connection.execute(counting).one()
+            count = int(rows or 0)
+            share = min(1.0, most / max(count, 1))
+            of_requests = min(1.0, share * min(count / max(requests, 1), WASTE))
+            if of_requests < 1:
+                wanted = wanted.where(_drawn(of_requests))
+            of_rows = share / of_requests
+            held = wanted.execution_options(yield_per=FETCH)
+            return count, [
+                logged
+                for record in connection.execute(held).mappings()
+                for logged in logged_in(record)
+                if of_rows >= 1 or _chance(logged.prediction_id) < of_rows
+            ]
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
@@ -258,9 +257,6 @@ class PredictionStore:
             self._writes.begin() as connection,
         ):
             yield connection
-
-
-TRUTH = ("label", "observed_at", "received_at", "caller")
 
 
 @contextmanager
@@ -296,39 +292,24 @@ def make_private(file: Path) -> None:
         raise LogUnavailable(str(error.strerror)) from error
 
 
-def _row(record: Logged) -> dict[str, object]:
-    return {
-        "id": record.prediction_id,
-        "use_case": record.use_case,
-        "tag": record.tag,
-        "at": microseconds(record.at),
-        "row": json.dumps(record.row),
-        "answer": json.dumps(record.answer),
-        "batch_rows": record.batch_rows,
-        "seconds": record.seconds,
-        "request_id": record.request_id,
-        "caller": record.caller,
-    }
+def first_rows(requests: sa.Select[Any], most: int, *, newest: bool) -> sa.Subquery:
+    """Return those of *requests* that begin within their first *most* rows.
+
+    *requests* selects key, at and rows; the first are the oldest, or the *newest*.
+    """
+    found = requests.subquery()
+    order = (found.c.at.desc(), found.c.key) if newest else (found.c.at, found.c.key)
+    upto = sa.func.sum(found.c.rows).over(order_by=order)
+    placed = sa.select(found, (upto - found.c.rows).label("before")).subquery()
+    return sa.select(placed).where(placed.c.before < most).subquery()
 
 
-def _logged(row: sa.RowMapping) -> Logged:
-    same = ("use_case", "tag", "batch_rows", "seconds", "request_id", "caller")
-    return Logged(
-        prediction_id=str(row["id"]),
-        at=moment_of(row["at"]),
-        row=json.loads(row["row"]),
-        answer=json.loads(row["answer"]),
-        **{name: row[name] for name in same},
-    )
+def _drawn(share: float) -> sa.ColumnElement[bool]:
+    """Return what is true of a *share* of all keys, which end at random."""
+    end = sa.func.substr(REQUESTS.c.key, KEY_DIGITS - DRAWN_DIGITS + 1)
+    return end < f"{int(share * 16**DRAWN_DIGITS):0{DRAWN_DIGITS}x}"
 
 
-def _observed(row: sa.RowMapping) -> Observed | None:
-    if row["true_label"] is None:
-        return None
-    return Observed(
-        prediction_id=str(row["id"]),
-        label=json.loads(row["true_label"]),
-        observed_at=moment_of(row["true_observed_at"]),
-        received_at=moment_of(row["true_received_at"]),
-        caller=row["true_caller"],
-    )
+def _chance(prediction_id: str) -> float:
+    """Return a number below 1 that looks random and is always the same for this id."""
+    return zlib.crc32(prediction_id.encode()) / 2**32

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from uuid_utils import uuid7
-
 from ekiben.errors import ClientGone
+from ekiben.monitoring.ids import NUMBERS, fresh
 from ekiben.monitoring.prediction_log import PredictionLog, logged
 from ekiben.monitoring.refresh import Refresher
 from ekiben.schemas.base import Row
@@ -193,8 +192,9 @@ class Worker:
         tag = answer.tag
         if self._decimals is not None:
             round_stated(answer.fields, self._decimals)
-        for fields in answer.fields:
-            fields["prediction_id"] = str(uuid7())
+        begin = fresh()
+        for number, fields in enumerate(answer.fields):
+            fields["prediction_id"] = begin + NUMBERS[number]
             fields["model"] = tag
         if self.predictions is None:
             return None

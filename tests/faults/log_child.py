@@ -13,10 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from uuid_utils import uuid7
-
 from ekiben.errors import LogUnavailable
 from ekiben.monitoring import prediction_log
+from ekiben.monitoring.ids import NUMBERS, fresh
 from ekiben.monitoring.prediction_log import PredictionLog, logged
 from ekiben.monitoring.sink import Sink
 from ekiben.schemas.iris import IrisFlower
@@ -49,14 +48,18 @@ def say(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
-def answer() -> dict[str, Any]:
-    return {"species": "setosa", "prediction_id": str(uuid7()), "model": "iris:a"}
+def answered(rows: int) -> list[dict[str, Any]]:
+    begin = fresh()
+    return [
+        {"species": "setosa", "prediction_id": begin + end, "model": "iris:a"}
+        for end in NUMBERS[:rows]
+    ]
 
 
 async def run(predictions: PredictionLog, chance: random.Random) -> None:
     while True:
         rows = [IrisFlower(**iris_row(chance)) for _ in range(chance.randint(1, 5))]
-        answers = [answer() for _ in rows]
+        answers = answered(len(rows))
         waiter = predictions.add(
             "iris",
             "iris:a",

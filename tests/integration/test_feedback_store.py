@@ -11,14 +11,18 @@ import pytest
 from uuid_utils import uuid7
 
 from ekiben.errors import LogUnavailable
+from ekiben.monitoring.entries import Encoder, Entry
 from ekiben.monitoring.feedback_store import (
     Counted,
     FeedbackStore,
     Recorded,
     Window,
 )
+from ekiben.monitoring.ids import NUMBERS, fresh
 from ekiben.monitoring.opening import LateStore
 from ekiben.monitoring.records import Logged, Observed
+from ekiben.monitoring.sink import Sink
+from ekiben.schemas.spam import Message
 from tests.servers import PROJECT
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -200,6 +204,39 @@ def test_the_first_prediction_without_feedback_is_found(log: FeedbackStore) -> N
 
     assert log.first_unlabelled("spam", NOON) == records[2].at
     assert log.first_unlabelled("spam", records[3].at) is None
+
+
+def test_rows_of_one_request_have_feedback_of_their_own(
+    log: FeedbackStore, url: str
+) -> None:
+    begin = fresh()
+    ids = [begin + end for end in NUMBERS[:4]]
+    answers = [{"label": "ham", "prediction_id": one, "model": "spam:a"} for one in ids]
+    asked = [Message(text=f"row {number}") for number in range(4)]
+    at = NOON.timestamp()
+    entry = Entry("spam", "spam:a", at, asked, answers, 4, 0.1, "r", "")
+    sink = Sink(url, durable=False, wait=5)
+    sink.write([Encoder().line(entry)])
+    sink.close()
+    later = NOON + timedelta(minutes=1)
+    unknown = begin + NUMBERS[4]
+
+    assert log.known("spam", [*ids, unknown]) == set(ids)
+    told_of = [Observed(ids[n], f"label {n}", later, later, "") for n in (3, 1)]
+    assert log.record(told_of) == Recorded(2, 0, 0)
+    assert log.record(told_of[:1]) == Recorded(0, 1, 0)
+
+    assert log.count_by_version(window()) == [Counted("spam:a", 4, 2, NOON)]
+    found = log.labelled(window(), 9)
+    assert [(one.row["text"], one.label) for one in found] == [
+        ("row 1", "label 1"),
+        ("row 3", "label 3"),
+    ]
+    assert {str(one.answer) for one in found} == {"{'label': 'ham'}"}
+    assert log.first_unlabelled("spam", NOON) == NOON
+    assert log.delays("spam", NOON, NOON + DAY, 10) == [60, 60]
+    log.record([Observed(ids[n], "x", later, later, "") for n in (0, 2)])
+    assert log.first_unlabelled("spam", NOON) is None
 
 
 def test_a_log_that_was_away_at_first_is_opened_later(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from uuid_utils import uuid7
 
 from ekiben.errors import LogUnavailable
 from ekiben.monitoring.entries import Line
+from ekiben.monitoring.ids import split
 from ekiben.monitoring.prediction_log import PredictionLog, logged
 from ekiben.monitoring.records import EPOCH, microseconds
 from ekiben.monitoring.sink import Sink
@@ -31,16 +32,18 @@ LATER = datetime.now(UTC) + timedelta(days=9)
 def lines(count: int, *, days: int = 0) -> list[Line]:
     return [
         Line(
-            uuid7().hex,
-            "spam",
-            "spam:a",
-            microseconds(NOON + timedelta(days=days, seconds=number)),
-            json.dumps({"text": f"Zürich\x1b ☃ '; \\ %s ? {number}"}),
-            json.dumps({"label": "ham"}),
-            count,
-            0.25,
-            "r-1",
-            "k\ufffd",
+            key=split(str(uuid7()))[0],
+            use_case="spam",
+            tag="spam:a",
+            at=microseconds(NOON + timedelta(days=days, seconds=number)),
+            first=0,
+            rows=1,
+            batch_rows=count,
+            seconds=0.25,
+            request_id="r-1",
+            caller="k\ufffd",
+            asked=json.dumps([{"text": f"Zürich\x1b ☃ '; \\ %s ? {number}"}]),
+            answered=json.dumps([{"label": "ham"}]),
         )
         for number in range(count)
     ]
@@ -62,7 +65,7 @@ def held(url: str) -> list[str]:
 def test_lines_of_any_number_come_back_in_order(sink: Sink, url: str) -> None:
     written = lines(237)
     sink.write(written)
-    assert held(url) == [json.loads(one.row)["text"] for one in written]
+    assert held(url) == [json.loads(one.asked)[0]["text"] for one in written]
 
 
 def test_what_is_written_again_is_there_once(sink: Sink, url: str) -> None:
@@ -75,8 +78,8 @@ def test_what_is_written_again_is_there_once(sink: Sink, url: str) -> None:
 def test_the_log_knows_what_it_holds(sink: Sink) -> None:
     one, other = lines(2)
     sink.write([one])
-    assert sink.contains(one.id)
-    assert not sink.contains(other.id)
+    assert sink.contains(one.key)
+    assert not sink.contains(other.key)
 
 
 def test_old_predictions_are_removed_and_young_ones_stay(

@@ -7,14 +7,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from uuid_utils import uuid7
 
 from ekiben.errors import UnknownPrediction
 from ekiben.monitoring import store
-from ekiben.monitoring.records import Logged
+from ekiben.monitoring.entries import Encoder, Entry, Line
+from ekiben.monitoring.ids import NUMBERS, fresh, joined
+from ekiben.monitoring.records import Logged, Observed, microseconds
+from ekiben.monitoring.sink import Sink
 from ekiben.monitoring.store import PredictionStore
+from ekiben.registry.engines import make_engine
+from ekiben.registry.migrating import Migrations
+from ekiben.schemas.spam import Message
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LATER = NOON + timedelta(days=1)
 
 
 @pytest.fixture
@@ -104,9 +113,9 @@ def test_opening_the_log_again_leaves_connections_of_this_process_their_locks(
 ) -> None:
     file = tmp_path / "predictions.db"
     url = f"sqlite:///{file}"
-    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT id FROM prediction').fetchall()"
+    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT key FROM request').fetchall()"
     with PredictionStore.opened(url) as log, log.connect() as held:
-        held.exec_driver_sql("SELECT 1 FROM prediction")
+        held.exec_driver_sql("SELECT 1 FROM request")
         held.rollback()
         with PredictionStore.opened(url):
             pass
@@ -137,3 +146,125 @@ def test_a_sample_says_how_many_there_were_and_is_the_same_every_time(
     assert 50 < len(drawn) < 150
     assert [one for one in records if one in drawn] == drawn
     assert log.sample("spam", tag="spam:a", most=100, **window) == (count, drawn)
+
+
+def request(rows: int, minute: int = 0) -> Line:
+    """One request of so many *rows*, as a server logs it."""
+    begin = fresh()
+    answers = [
+        {"label": "ham", "prediction_id": begin + end, "model": "spam:a"}
+        for end in NUMBERS[:rows]
+    ]
+    asked = [Message(text=f"minute {minute}, row {number}") for number in range(rows)]
+    at = (NOON + timedelta(minutes=minute)).timestamp()
+    entry = Entry("spam", "spam:a", at, asked, answers, rows, 0.25, "r-1", "k-1")
+    return Encoder().line(entry)
+
+
+@pytest.fixture
+def sink(url: str) -> Iterator[Sink]:
+    made = Sink(url, durable=False, wait=5)
+    yield made
+    made.close()
+
+
+def test_each_row_of_a_request_is_a_prediction_of_its_own(
+    log: PredictionStore, sink: Sink
+) -> None:
+    line = request(3)
+    sink.write([line])
+
+    ids = [joined(line.key, number) for number in range(3)]
+    found = [record for record, _ in log.read("spam", since=NOON, until=LATER)]
+
+    assert [one.prediction_id for one in found] == ids
+    assert [one.row["text"] for one in found] == [
+        f"minute 0, row {number}" for number in range(3)
+    ]
+    assert [log.find(one) for one in ids] == found
+    assert {str(one.answer) for one in found} == {"{'label': 'ham'}"}
+    assert log.count("spam", since=NOON, until=LATER) == 3
+    with pytest.raises(UnknownPrediction):
+        log.find(joined(line.key, 3))
+
+
+def test_requests_of_many_rows_are_read_and_removed_in_chunks(
+    log: PredictionStore, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "CHUNK", 5)
+    sizes = [1, 7, 1, 3, 4, 2, 12]
+    sink.write([request(rows, minute) for minute, rows in enumerate(sizes)])
+
+    found = [record for record, _ in log.read("spam", since=NOON, until=LATER)]
+
+    assert [one.row["text"] for one in found] == [
+        f"minute {minute}, row {number}"
+        for minute, rows in enumerate(sizes)
+        for number in range(rows)
+    ]
+    assert log.prune("spam", before=NOON + timedelta(minutes=4)) == 12
+    assert log.count("spam", since=NOON, until=LATER) == 18
+
+
+def test_a_sample_of_many_rows_is_drawn_from_many_requests(
+    log: PredictionStore, sink: Sink
+) -> None:
+    sink.write([request(50, minute) for minute in range(100)])
+    window = {"since": NOON, "until": LATER}
+
+    count, drawn = log.sample("spam", tag="spam:a", most=200, **window)
+
+    assert count == 5000
+    assert 100 < len(drawn) < 300
+    # Where requests were drawn alone, these would be rows of four of them.
+    assert len({one.at for one in drawn}) > 20
+    assert log.sample("spam", tag="spam:a", most=200, **window) == (count, drawn)
+
+
+FIRST = Migrations("ekiben.monitoring:migrations", "0001", "prediction_version")
+
+
+def test_a_log_of_a_row_a_record_is_brought_up_to_date(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(url, 5.0)
+    one, other = "019aa41e-6f0b-7c52-9d43-0f2b8c61e7aa", str(uuid7())
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+    FIRST.apply(engine, 5.0)
+    monkeypatch.undo()
+    with engine.begin() as connection:
+        for identity in (one, other):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO prediction VALUES (:id, 'spam', 'spam:a', :at,"
+                    " :row, :answer, 3, 0.25, 'r-1', 'k-1')"
+                ).bindparams(sa.bindparam("id", type_=sa.Uuid(as_uuid=False))),
+                {
+                    "id": identity,
+                    "at": microseconds(NOON),
+                    "row": '{"text": "Zürich \u2603"}',
+                    "answer": '{"label": "ham"}',
+                },
+            )
+        connection.execute(
+            sa.text(
+                "INSERT INTO feedback VALUES (:id, '\"spam\"', :at, :at, 'k-1')"
+            ).bindparams(sa.bindparam("id", type_=sa.Uuid(as_uuid=False))),
+            {"id": one, "at": microseconds(LATER)},
+        )
+    engine.dispose()
+
+    with PredictionStore.opened(url) as opened:
+        found = dict(
+            (record.prediction_id, (record, truth))
+            for record, truth in opened.read("spam", since=NOON, until=LATER)
+        )
+        assert opened.find(one) == found[one][0]
+
+    assert found.keys() == {one, other}
+    record, truth = found[one]
+    assert (record.row, record.answer) == ({"text": "Zürich ☃"}, {"label": "ham"})
+    assert record.at == NOON
+    assert truth == Observed(one, "spam", LATER, LATER, "k-1")
+    assert found[other][1] is None

@@ -6,12 +6,13 @@ from typing import Annotated
 import pytest
 
 from ekiben.monitoring.entries import Encoder, Entry, PersonalPolicy
+from ekiben.monitoring.ids import joined
 from ekiben.monitoring.records import HASHED
 from ekiben.schemas.base import Personal, Row, personal_fields
 from ekiben.schemas.spam import Message
 from ekiben.schemas.topics import Project
 
-ID = "019aa41e-6f0b-7c52-9d43-0f2b8c61e704"
+KEY = "019aa41e6f0b7c529d430f2b8c61e"
 SECRET = b"s" * 32
 
 
@@ -23,8 +24,13 @@ class Visit(Row):
 
 def entry(*rows: Row, caller: str = "k-1") -> Entry:
     answers = [
-        {"label": "ham", "probability": 0.1 + 0.2, "prediction_id": ID, "model": "v:a"}
-        for _ in rows
+        {
+            "label": "ham",
+            "probability": 0.1 + 0.2,
+            "prediction_id": joined(KEY, number),
+            "model": "v:a",
+        }
+        for number, _ in enumerate(rows)
     ]
     return Entry("visits", "v:a", 12.5, rows, answers, 3, 0.25, "r-1", caller)
 
@@ -34,25 +40,23 @@ def encoder(policy: PersonalPolicy) -> Encoder:
 
 
 def row_of(policy: PersonalPolicy, row: Row) -> dict[str, object]:
-    (line,) = encoder(policy).lines(entry(row))
-    found: dict[str, object] = json.loads(line.row)
-    return found
+    (found,) = json.loads(encoder(policy).line(entry(row)).asked)
+    return dict(found)
 
 
-def test_a_line_has_all_of_the_answer_but_id_and_model() -> None:
-    (line,) = encoder("keep").lines(entry(Visit(name="Zoë\0☃", age=7, pages=2)))
+def test_a_line_has_all_rows_of_a_request_and_its_answers_as_they_were_sent() -> None:
+    given = entry(Visit(name="Zoë\0☃", age=7, pages=2), Visit(name="b", age=8, pages=3))
 
-    assert line.id == ID.replace("-", "")
-    assert line.at == 12_500_000
-    assert json.loads(line.row) == {"name": "Zoë\0☃", "age": 7, "pages": 2}
-    assert json.loads(line.answer) == {"label": "ham", "probability": 0.1 + 0.2}
-    assert line[6:] == (3, 0.25, "r-1", "k-1")
+    line = encoder("keep").line(given)
 
-
-def test_the_answer_that_is_sent_is_left_as_it_was() -> None:
-    given = entry(Visit(name="a", age=7, pages=2))
-    encoder("keep").lines(given)
-    assert given.answers[0]["prediction_id"] == ID
+    assert (line.key, line.first, line.rows, line.batch_rows) == (KEY, 0, 2, 3)
+    assert (line.use_case, line.tag, line.at) == ("visits", "v:a", 12_500_000)
+    assert (line.seconds, line.request_id, line.caller) == (0.25, "r-1", "k-1")
+    assert json.loads(line.asked) == [
+        {"name": "Zoë\0☃", "age": 7, "pages": 2},
+        {"name": "b", "age": 8, "pages": 3},
+    ]
+    assert json.loads(line.answered) == given.answers
 
 
 def test_personal_fields_are_dropped() -> None:
@@ -75,8 +79,8 @@ def test_equal_values_of_a_field_have_equal_hashes_and_nothing_of_them_is_left()
 
 def test_a_hash_is_worth_nothing_without_the_secret() -> None:
     row = Visit(name="Zoë", age=7, pages=2)
-    (line,) = Encoder.of({"visits": Visit}, "hash", b"t" * 32).lines(entry(row))
-    assert json.loads(line.row)["name"] != row_of("hash", row)["name"]
+    line = Encoder.of({"visits": Visit}, "hash", b"t" * 32).line(entry(row))
+    assert json.loads(line.asked)[0]["name"] != row_of("hash", row)["name"]
 
 
 def test_a_number_too_large_for_the_fast_writer_is_kept() -> None:
@@ -85,10 +89,8 @@ def test_a_number_too_large_for_the_fast_writer_is_kept() -> None:
 
 
 def test_what_postgresql_cannot_hold_does_not_stop_a_line() -> None:
-    (line,) = encoder("keep").lines(
-        entry(Visit(name="a", age=1, pages=2), caller="a\0b")
-    )
-    assert "\0" not in line.row + line.caller
+    line = encoder("keep").line(entry(Visit(name="a", age=1, pages=2), caller="a\0b"))
+    assert "\0" not in line.asked + line.caller
 
 
 @pytest.mark.parametrize("row", [Message, Project], ids=lambda row: row.__name__)

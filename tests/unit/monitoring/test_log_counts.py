@@ -9,7 +9,7 @@ import pytest
 from ekiben.monitoring.log_counts import LogCounts, lost_rows
 
 URL = "sqlite:////somewhere"
-ID = "019aa41e-6f0b-7c52-9d43-0f2b8c61e704"
+KEY = "019aa41e6f0b7c529d430f2b8c61e"
 NAMES = ("iris", "spam")
 
 
@@ -20,7 +20,7 @@ def dead(counts: LogCounts) -> None:
 
 
 def found(directory: Path, *, written: bool = False) -> list[dict[str, int]]:
-    return list(lost_rows(directory, URL, lambda identity: written and identity == ID))
+    return list(lost_rows(directory, URL, lambda identity: written and identity == KEY))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_log_says_whether_the_last_transaction_was_committed(
     counts: LogCounts, tmp_path: Path, written: bool, lost: dict[str, int]
 ) -> None:
     counts.accept("iris", 5)
-    counts.about_to_write(ID, {"iris": 4})
+    counts.about_to_write(KEY, {"iris": 4})
     dead(counts)
     assert found(tmp_path, written=written) == [lost]
 
@@ -64,7 +64,7 @@ def test_a_transaction_that_was_settled_is_not_counted_twice(
     counts: LogCounts, tmp_path: Path
 ) -> None:
     counts.accept("iris", 5)
-    counts.about_to_write(ID, {"iris": 4})
+    counts.about_to_write(KEY, {"iris": 4})
     counts.settle("iris", 4)
     dead(counts)
     assert found(tmp_path, written=True) == [{"iris": 1}]

@@ -1,0 +1,100 @@
+"""The tables of the prediction log, and what is kept of a prediction as a row of them."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from ekiben.monitoring.ids import joined, split
+from ekiben.monitoring.records import Logged, Observed, microseconds, moment_of
+from ekiben.registry.migrating import Migrations
+
+MIGRATIONS = Migrations("ekiben.monitoring:migrations", "0002", "prediction_version")
+_tables = sa.MetaData()
+REQUESTS = sa.Table(
+    "request",
+    _tables,
+    sa.Column("key", sa.Text, primary_key=True),
+    *(sa.Column(name, sa.Text) for name in ("use_case", "tag")),
+    sa.Column("at", sa.BigInteger),
+    *(sa.Column(name, sa.Integer) for name in ("first", "rows", "batch_rows")),
+    sa.Column("seconds", sa.Float),
+    *(sa.Column(name, sa.Text) for name in ("request_id", "caller")),
+    # Large ones last: the others are found without reading them.
+    *(sa.Column(name, sa.Text) for name in ("asked", "answered")),
+)
+"""One record for the rows of a request, numbered from `first` on; see `ids`."""
+FEEDBACK = sa.Table(
+    "feedback",
+    _tables,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("label", sa.Text),
+    sa.Column("observed_at", sa.BigInteger),
+    sa.Column("received_at", sa.BigInteger),
+    sa.Column("caller", sa.Text),
+)
+STAMPED = ("prediction_id", "model")
+"""What an answer has that is said of it beside it."""
+
+
+def record_of(one: Logged) -> dict[str, object]:
+    """Return *one* as a request of its own."""
+    key, number = split(one.prediction_id)
+    return {
+        "key": key,
+        "use_case": one.use_case,
+        "tag": one.tag,
+        "at": microseconds(one.at),
+        "first": number,
+        "rows": 1,
+        "batch_rows": one.batch_rows,
+        "seconds": one.seconds,
+        "request_id": one.request_id,
+        "caller": one.caller,
+        "asked": json.dumps([one.row]),
+        "answered": json.dumps([one.answer]),
+    }
+
+
+def logged_in(record: sa.RowMapping) -> list[Logged]:
+    """Return the rows of *record*, one of `REQUESTS`."""
+    same = ("use_case", "tag", "batch_rows", "seconds", "request_id", "caller")
+    facts = {name: record[name] for name in same}
+    asked, answered = json.loads(record["asked"]), json.loads(record["answered"])
+    return [
+        Logged(
+            prediction_id=joined(record["key"], number),
+            at=moment_of(record["at"]),
+            row=row,
+            answer=unstamped(answer),
+            **facts,
+        )
+        for number, (row, answer) in enumerate(
+            zip(asked, answered, strict=True), record["first"]
+        )
+    ]
+
+
+def unstamped(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return *answer* without what is said of it beside it."""
+    return {name: answer[name] for name in answer if name not in STAMPED}
+
+
+def truths_of(
+    connection: sa.Connection, keys: Sequence[str]
+) -> dict[tuple[str, int], Observed]:
+    """Return what is known of the rows of these requests, by key and number."""
+    f = FEEDBACK.c
+    found = connection.execute(sa.select(FEEDBACK).where(f.key.in_(keys)))
+    return {
+        (one.key, one.number): Observed(
+            prediction_id=joined(one.key, one.number),
+            label=json.loads(one.label),
+            observed_at=moment_of(one.observed_at),
+            received_at=moment_of(one.received_at),
+            caller=one.caller,
+        )
+        for one in found
+    }
