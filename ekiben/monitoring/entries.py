@@ -12,6 +12,7 @@ import orjson
 from ekiben.monitoring.ids import split
 from ekiben.monitoring.records import HASHED
 from ekiben.schemas.base import Row, personal_fields
+from ekiben.use_cases.columns import Columns
 
 PersonalPolicy = Literal["keep", "hash", "drop"]
 
@@ -132,6 +133,8 @@ class Encoder:
 
 
 def _rows(rows: Sequence[Row]) -> str:
+    if isinstance(rows, Columns):
+        return orjson.dumps(rows.fields()).decode()
     try:
         return orjson.dumps([row.__dict__ for row in rows]).decode()
     except TypeError:  # a type or a number that only the row itself can write

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from uuid_utils import uuid7
 
-KEY_DIGITS = 29
+DIGITS, KEY_DIGITS = 32, 29
 NUMBERS = tuple(f"{number:03x}" for number in range(16**3))
 """How the id of each row of a request ends; there are more than a request may have rows."""
 
@@ -22,9 +22,11 @@ def split(prediction_id: str) -> tuple[str, int]:
     """Return the key of the request and the number of the row.
 
     Raises:
-        ValueError: *prediction_id* is no UUID.
+        ValueError: *prediction_id* has not the digits of a UUID.
     """
-    digits = UUID(prediction_id).hex
+    digits = prediction_id.replace("-", "").lower()
+    if len(digits) != DIGITS:
+        raise ValueError(f"not {DIGITS} digits")
     return digits[:KEY_DIGITS], int(digits[KEY_DIGITS:], 16)
 
 

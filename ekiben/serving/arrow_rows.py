@@ -1,38 +1,28 @@
 """Rows out of an Arrow table: by column where all is as it should be, else as JSON has them.
 
-A column is looked at as a whole, with numpy, or by pydantic where it holds texts. That look
-only ever says yes: whatever it does not know for good becomes JSON, which the validator of
+Whatever the checks of columns do not know for good becomes JSON, which the validator of
 JSON requests accepts or refuses, so that both forms take the same and refuse it in the
 same words.
 """
 
 import json
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from annotated_types import Ge, Gt, Le, Lt
-from numpy.typing import NDArray
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 from pydantic_core import InitErrorDetails
 
-from ekiben.schemas.base import MAX_ROWS, Personal, PredictRequest, Row
+from ekiben.schemas.base import MAX_ROWS, PredictRequest, Row
 from ekiben.serving import arrow_columns
 from ekiben.serving.arrow_stream import NO_STREAM, TooManyRows, read_table
+from ekiben.serving.column_checks import Check, checks_of
 from ekiben.serving.edge import InvalidRequest, Refused
 from ekiben.use_cases.columns import Column, Columns
 
-Take = Callable[[pa.ChunkedArray], Column | None]
-"""A checked column without nulls to its values; None: pydantic has to look at each."""
-
 _UNTAKEN: list[Any] = []
 """Stands for a value that has no form in JSON: no scalar field takes a list."""
-_DESCRIPTION = frozenset(["json_schema_extra", "title"])
-"""What a row's configuration may say without a change to what it accepts."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +33,7 @@ class ArrowRows:
     most_columns: int
     most_bytes: int
     validate: Callable[[bytes], Any]
-    takes: Mapping[str, Take] | None
+    checks: Mapping[str, Check] | None
 
     @classmethod
     def of(cls, row: type[Row], *, unknown: int, most_bytes: int) -> "ArrowRows":
@@ -54,7 +44,7 @@ class ArrowRows:
             len(row.model_fields) + unknown,
             most_bytes,
             request.__pydantic_validator__.validate_json,
-            takes_of(row, most_bytes),
+            checks_of(row),
         )
 
     def read(self, body: bytes) -> pa.Table:
@@ -85,16 +75,22 @@ class ArrowRows:
         Raises:
             Refused: its texts are longer than a body may be.
         """
-        takes = self.takes
-        if takes is None or len(table.column_names) != len(takes):
+        checks = self.checks
+        if checks is None or len(table.column_names) != len(checks):
             return None
         values: dict[str, Column] = {}
-        for name, take in takes.items():
+        for name, check in checks.items():
             place = table.schema.get_field_index(name)
             if place < 0 or not arrow_columns.is_plain(table.schema.field(place)):
                 return None
             column = table.column(place)
-            found = None if column.null_count else take(column)
+            if column.null_count or not _fits(column.type, check):
+                return None
+            found = check.take(
+                arrow_columns.texts(column, self.most_bytes)
+                if check.kind == "text"
+                else arrow_columns.numbers(column)
+            )
             if found is None:
                 return None
             values[name] = found
@@ -148,116 +144,15 @@ def row_count_error(rows: int) -> ValidationError:
     return ValidationError.from_exception_data("PredictRequest", [error])
 
 
-def takes_of(row: type[Row], most_bytes: int) -> Mapping[str, Take] | None:
-    """Return how the column of each field is taken; None: *row* is not checked by field."""
-    if _has_own_checks(row):
-        return None
-    found: dict[str, Take] = {}
-    for name, field in row.model_fields.items():
-        take = _take_of(field, most_bytes)
-        if take is None:
-            return None
-        found[name] = take
-    return found
-
-
-def _has_own_checks(row: type[Row]) -> bool:
-    """Whether more is asked of a row than each of its fields says."""
-    told = row.__pydantic_decorators__
-    own = {k: v for k, v in row.model_config.items() if k not in _DESCRIPTION}
-    return bool(
-        told.validators
-        or told.field_validators
-        or told.root_validators
-        or told.model_validators
-        or row.__pydantic_post_init__
-        or row.__pydantic_custom_init__
-        or own != Row.model_config
-    )
-
-
-def _take_of(field: FieldInfo, most_bytes: int) -> Take | None:
-    """Return how a column is taken for *field*; None: only with the whole row."""
-    if not field.is_required() or field.validation_alias or field.alias:
-        return None
-    kind = field.annotation
-    choices = get_args(kind) if get_origin(kind) is Literal else ()
-    if kind is str or (choices and all(isinstance(one, str) for one in choices)):
-        return _text_take(field, most_bytes)
-    bounds = _bounds(field.metadata)
-    if kind is bool and bounds == []:
-        return _truths
-    if bounds is None or kind not in (int, float):
-        return None
-    return _number_take(bounds, whole=kind is int)
-
-
-Bound = tuple[Callable[[Any, Any], Any], Any]
-
-
-def _bounds(metadata: Sequence[Any]) -> list[Bound] | None:
-    """Return the bounds that *metadata* state; None: they state something else."""
-    found: list[Bound] = []
-    for one in metadata:
-        match one:
-            case Ge():
-                found.append((operator.ge, one.ge))
-            case Gt():
-                found.append((operator.gt, one.gt))
-            case Le():
-                found.append((operator.le, one.le))
-            case Lt():
-                found.append((operator.lt, one.lt))
-            case Personal():
-                pass
-            case _:
-                return None
-    return found
-
-
-def _number_take(bounds: Sequence[Bound], *, whole: bool) -> Take:
-    fits = pa.types.is_integer if whole else _is_number
-
-    def take(column: pa.ChunkedArray) -> NDArray[Any] | None:
-        if not fits(column.type):
-            return None
-        given = arrow_columns.numbers(column)
-        values = given.astype(np.int64 if whole else np.float64, copy=False)
-        if whole and (values < 0).any() and given.dtype.kind == "u":
-            return None  # beyond 64 bits with a sign
-        right = np.isfinite(values).all() and all(
-            holds(values, limit).all() for holds, limit in bounds
-        )
-        return values if right else None
-
-    return take
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def _truths(column: pa.ChunkedArray) -> NDArray[Any] | None:
-    is_truth = pa.types.is_boolean(column.type)
-    return arrow_columns.numbers(column) if is_truth else None
-
-
-def _text_take(field: FieldInfo, most_bytes: int) -> Take:
-    """Let pydantic look at the column as a list: the same code as for a row, in one call."""
-    one = field.annotation
-    for rule in field.metadata:
-        one = Annotated[one, rule]  # type: ignore[assignment]
-    adapter: TypeAdapter[list[str]] = TypeAdapter(
-        list[one],  # type: ignore[valid-type]
-        config=ConfigDict(strict=True),
-    )
-
-    def take(column: pa.ChunkedArray) -> list[str] | None:
-        if not arrow_columns.is_texts(column.type):
-            return None
-        try:
-            return adapter.validate_python(arrow_columns.texts(column, most_bytes))
-        except ValidationError:
-            return None
-
-    return take
+def _fits(kind: pa.DataType, check: Check) -> bool:
+    """Whether values of an Arrow type are of the kind that *check* takes."""
+    types = pa.types
+    match check.kind:
+        case "text":
+            return arrow_columns.is_texts(kind)
+        case "truth":
+            return bool(types.is_boolean(kind))
+        case "whole":
+            return bool(types.is_integer(kind))
+        case "real":
+            return bool(types.is_integer(kind) or types.is_floating(kind))

@@ -33,6 +33,7 @@ from ekiben.serving.json_bodies import (
     is_too_deep,
     look_at_objects,
 )
+from ekiben.serving.json_columns import LEAST_ROWS, JsonColumns
 from ekiben.serving.security_headers import PREDICTION
 from ekiben.serving.worker import Call, Worker, current_call
 from ekiben.use_cases.use_case import UseCase
@@ -58,6 +59,7 @@ class PredictRoute:
         request = PredictRequest[use_case.row]  # type: ignore[name-defined]
         self._validate = request.__pydantic_validator__.validate_json
         self._fields = len(use_case.row.model_fields)
+        self._columns = JsonColumns.of(use_case.row)
         self._arrow: ArrowForm | None = None
         if settings.arrow:
             self._arrow = ArrowForm(
@@ -141,8 +143,8 @@ class PredictRoute:
             self._arrow if wants_arrow(headers, asked_in_arrow=asked_in_arrow) else None
         )
 
-    def parse(self, body: bytes) -> list[Row]:
-        """Return the checked rows of *body*.
+    def parse(self, body: bytes) -> Sequence[Row]:
+        """Return the checked rows of *body*, many of them as columns.
 
         Raises:
             Refused: it is not JSON, is nested absurdly, or names a field twice.
@@ -152,17 +154,25 @@ class PredictRoute:
         # pydantic takes seconds for a row with a hundred thousand unknown fields.
         if colons > self._most_colons:
             self._check_objects(body)
+        rows: Sequence[Row] | None = None
+        if colons > LEAST_ROWS * self._fields:
+            rows = self._columns.read(body)
+        if rows is None:
+            rows = self._validated(body)
+        # Each field has one colon, so where there are no more colons than fields none is
+        # named twice. Colons inside texts make the counts differ too.
+        if colons != 1 + len(rows) * self._fields:
+            self._check_objects(body)
+        return rows
+
+    def _validated(self, body: bytes) -> Sequence[Row]:
         try:
             request: Any = self._validate(body)
         except ValidationError as error:
             if is_too_deep(body):
                 raise Refused("invalid_json", TOO_DEEP) from None
             raise InvalidRequest(error) from None
-        rows: list[Row] = request.rows
-        # Each field has one colon, so where there are no more colons than fields none is
-        # named twice. Colons inside texts make the counts differ too.
-        if colons != 1 + len(rows) * self._fields:
-            self._check_objects(body)
+        rows: Sequence[Row] = request.rows
         return rows
 
     def _check_objects(self, body: bytes) -> None:

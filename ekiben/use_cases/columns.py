@@ -39,23 +39,31 @@ class Columns(Sequence[Row]):
         start = range(self._count)[place]
         return next(iter(self._part(slice(start, start + 1))))
 
-    def __iter__(self) -> Iterator[Row]:
+    def fields(self) -> list[dict[str, Any]]:
+        """Return the fields of each row."""
+        names = tuple(self.values)
+        return [dict(zip(names, row, strict=True)) for row in self._listed()]
+
+    def _listed(self) -> Iterator[tuple[Any, ...]]:
         columns = (
             one.tolist() if isinstance(one, np.ndarray) else one
             for one in self.values.values()
         )
-        names, kind = tuple(self.values), self._row
+        return zip(*columns, strict=True)
+
+    def __iter__(self) -> Iterator[Row]:
+        kind = self._row
         # As a pickle of a row is read: what is checked need not be checked again, and
         # model_construct takes several times as long. Rows are frozen, so that all of
         # them may have one set of the fields that were given.
         state: dict[str, Any] = {
-            "__pydantic_fields_set__": set(names),
+            "__pydantic_fields_set__": set(self.values),
             "__pydantic_extra__": None,
             "__pydantic_private__": None,
         }
-        for values in zip(*columns, strict=True):
+        for fields in self.fields():
             row = kind.__new__(kind)
-            state["__dict__"] = dict(zip(names, values, strict=True))
+            state["__dict__"] = fields
             row.__setstate__(state)
             yield row
 

@@ -27,6 +27,7 @@ def test_a_request_has_fewer_rows_than_there_are_numbers() -> None:
     assert len(NUMBERS) > MAX_ROWS
 
 
-def test_what_is_no_uuid_is_refused() -> None:
-    with pytest.raises(ValueError, match="badly formed"):
-        split("no id")
+@pytest.mark.parametrize("text", ["no id", "", "019aa41e6f0b7c529d430f2b8c61exyz"])
+def test_what_has_not_the_digits_of_a_uuid_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"digits|literal"):
+        split(text)

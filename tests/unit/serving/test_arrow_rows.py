@@ -339,7 +339,7 @@ class Optional(Row):
 def test_what_is_not_checked_by_field_is_checked_by_row(row: type[Row]) -> None:
     good, bad = [{"grams": 2}], [{"grams": 2}, {"grams": 12.5}]
 
-    assert reader(row).takes is None
+    assert reader(row).checks is None
     assert list(ask(stream(pa.Table.from_pylist(good)), row)) == [
         row.model_validate_json('{"grams": 2}')
     ]
