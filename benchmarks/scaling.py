@@ -21,7 +21,7 @@ from benchmarks import body_file, machine
 from benchmarks.homes import promote, trained
 from benchmarks.payloads import BODIES, bodies, table_rows
 from benchmarks.servers import BENTOML, Server
-from benchmarks.side_by_side import Load, Rounds, answered, cost, take
+from benchmarks.side_by_side import Load, Rounds, answered, cost, p50, p99, take
 from ekiben.monitoring.store import PredictionStore
 from ekiben.predictor import load_predictor
 from ekiben.registry.database import LedgerDatabase
@@ -132,8 +132,8 @@ def show(console: Console, rounds: Rounds) -> None:
             title,
             f"{rounds.spread(name, answered).median:,.0f}",
             f"{rounds.spread(name, cost).median:.0f}",
-            f"{rounds.spread(name, lambda turn: turn.figures.p50_ms).median:.2f}",
-            f"{rounds.spread(name, lambda turn: turn.figures.p99_ms).median:.2f}",
+            f"{rounds.spread(name, p50).median:.2f}",
+            f"{rounds.spread(name, p99).median:.2f}",
             *(f"{one:.2f}" for one in ratios(rounds, name)),
         )
     console.print(table)
@@ -144,7 +144,7 @@ def ratios(rounds: Rounds, name: str) -> tuple[float, float]:
     """Return processor time and p50 of a request to *name*, in times of those of the first."""
     return (
         rounds.ratio(name, FEW, cost).median,
-        rounds.ratio(name, FEW, lambda turn: turn.figures.p50_ms).median,
+        rounds.ratio(name, FEW, p50).median,
     )
 
 

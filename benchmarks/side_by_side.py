@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.affinity import shares
-from benchmarks.load import Destination, Figures, put
+from benchmarks.load import Destination, Figures, offer, put
 from benchmarks.race import rotated
 from benchmarks.results import Spread
 from benchmarks.running import Running, running
@@ -59,18 +59,32 @@ def cost(turn: Turn) -> float:
     return turn.cost
 
 
+def p50(turn: Turn) -> float:
+    """Return the median latency in ms."""
+    return turn.figures.p50_ms
+
+
+def p99(turn: Turn) -> float:
+    """Return the 99th percentile of the latencies in ms."""
+    return turn.figures.p99_ms
+
+
 def _turn(turns: Sequence[Turn], variant: str) -> Turn:
     return next(one for one in turns if one.variant == variant)
 
 
 @dataclass(frozen=True)
 class Load:
-    """What each variant is asked in its turn: the bodies of *file*, *seconds* long."""
+    """What each variant is asked in its turn: the bodies of *file*, *seconds* long.
+
+    As fast as *connections* can, or *rate* requests a second whatever is answered.
+    """
 
     use_case: str
     file: Path
     connections: int
     seconds: int
+    rate: float = 0.0
 
 
 def take(
@@ -107,7 +121,10 @@ def _with_own_metrics(server: Server, folder: Path) -> Server:
 def _take(variant: str, one: Running, load: Load, cpus: set[int]) -> Turn:
     to = Destination(one.predict_url(load.use_case), load.file, cpus, one.key)
     before = one.worked()
-    figures = put(to, load.connections, load.seconds)
+    if load.rate:
+        figures = offer(to, load.rate, load.seconds)
+    else:
+        figures = put(to, load.connections, load.seconds)
     one.await_rest()
     seconds = one.worked() - before
     return Turn(variant, figures, 1e6 * seconds / max(figures.requests, 1))

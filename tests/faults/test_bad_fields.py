@@ -62,6 +62,9 @@ def test_c04_a_field_that_is_named_twice_is_refused(
 
     assert_problem(post(client, use_case, twice.encode()), 400, "invalid_json")
     assert_problem(post(client, use_case, rows_twice.encode()), 400, "invalid_json")
+    # Many rows are read by column.
+    many = f'{{"rows": [{", ".join([row] * 100)}, {row[:-1]}, {again}}}]}}'
+    assert_problem(post(client, use_case, many.encode()), 400, "invalid_json")
 
 
 def test_c04_a_text_with_colons_and_quotes_is_no_second_field(
