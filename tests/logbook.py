@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from uuid_utils import uuid7
 
-from ekiben.monitoring.ids import split
+from ekiben.monitoring.ids import NUMBERS, fresh, split
 from ekiben.monitoring.records import Logged, microseconds
 from ekiben.monitoring.store import PredictionStore
 from ekiben.monitoring.tables import FEEDBACK
@@ -39,6 +39,17 @@ def logged(
         "caller": "",
     }
     return Logged(**(facts | changed))
+
+
+def stamped(answers: Sequence[dict[str, Any]], tag: str) -> tuple[str, bytes]:
+    """Return what the ids of *answers* begin with, and them as a server sends them."""
+    begin = fresh()
+    ids = (begin + end for end in NUMBERS)
+    sent = [
+        {**answer, "prediction_id": one, "model": tag}
+        for one, answer in zip(ids, answers, strict=False)
+    ]
+    return begin, json.dumps(sent).encode()
 
 
 def answered(

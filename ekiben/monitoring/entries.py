@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from ekiben.monitoring.ids import split
+from ekiben.monitoring.ids import key_of
 from ekiben.monitoring.records import HASHED
 from ekiben.schemas.base import Row, personal_fields
 from ekiben.use_cases.columns import Columns
@@ -18,16 +18,18 @@ PersonalPolicy = Literal["keep", "hash", "drop"]
 
 
 class Entry(NamedTuple):
-    """One answered request. `at` is in seconds since 1970; `answers` have id and model.
+    """One answered request. `at` is in seconds since 1970.
 
+    `ids` is what the ids of its rows begin with, `answered` the answers as they are sent.
     `waiter` is told when the rows are in the log, None: nobody waits for that.
     """
 
     use_case: str
     tag: str
     at: float
+    ids: str
     rows: Sequence[Row]
-    answers: Sequence[dict[str, Any]]
+    answered: bytes
     batch_rows: int
     seconds: float
     request_id: str
@@ -39,8 +41,9 @@ Taken = tuple[
     str,
     str,
     float,
+    str,
     Sequence[Row],
-    Sequence[dict[str, Any]],
+    bytes,
     int,
     float,
     str,
@@ -96,24 +99,23 @@ class Encoder:
         """Return the line of *entry*.
 
         Raises:
-            ValueError, TypeError: a row or answer has no form as JSON.
+            ValueError, TypeError: a row has no form as JSON.
         """
         personal = self.personal.get(entry.use_case, frozenset())
         bare = bool(personal) and self.policy != "keep"
-        key, first = split(entry.answers[0]["prediction_id"])
         return Line(
-            key,
+            key_of(entry.ids),
             entry.use_case,
             entry.tag,
             int(entry.at * 1_000_000),
-            first,
+            0,
             len(entry.rows),
             entry.batch_rows,
             entry.seconds,
             entry.request_id,
             entry.caller.replace("\0", "\ufffd"),
             self._stripped(entry.rows, personal) if bare else _rows(entry.rows),
-            _answers(entry.answers),
+            entry.answered.decode(),
         )
 
     def _stripped(self, rows: Sequence[Row], personal: frozenset[str]) -> str:
@@ -139,10 +141,3 @@ def _rows(rows: Sequence[Row]) -> str:
         return orjson.dumps([row.__dict__ for row in rows]).decode()
     except TypeError:  # a type or a number that only the row itself can write
         return json.dumps([row.model_dump(mode="json") for row in rows])
-
-
-def _answers(answers: Sequence[dict[str, Any]]) -> str:
-    try:
-        return orjson.dumps(answers).decode()
-    except TypeError:
-        return json.dumps(list(answers))

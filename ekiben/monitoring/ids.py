@@ -18,6 +18,11 @@ def fresh() -> str:
     return str(uuid7())[: -len(NUMBERS[0])]
 
 
+def key_of(begin: str) -> str:
+    """Return the key of the request whose ids *begin* so."""
+    return begin.replace("-", "")
+
+
 def split(prediction_id: str) -> tuple[str, int]:
     """Return the key of the request and the number of the row.
 

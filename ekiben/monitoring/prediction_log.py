@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ekiben.access.pepper import pepper_of
 from ekiben.errors import LogUnavailable
@@ -90,16 +89,19 @@ class PredictionLog:
         self,
         use_case: str,
         tag: str,
+        ids: str,
         rows: Sequence[Row],
-        answers: Sequence[dict[str, Any]],
+        answered: bytes,
         *,
         batch_rows: int,
         seconds: float,
         request_id: str,
         caller: str,
     ) -> "asyncio.Future[None] | None":
-        """Log *rows* with their *answers*, which nobody changes from now on.
+        """Log *rows*, which nobody changes from now on, with what is *answered* to them.
 
+        *ids* is what the ids of the predictions begin with, and *answered* the list of
+        them in JSON.
         Returns what is to be waited for before they may be sent; None: nothing.
 
         Raises:
@@ -110,7 +112,7 @@ class PredictionLog:
         waiter = asyncio.get_running_loop().create_future() if self.closed else None
         at = self._clock()
         taken = (
-            use_case, tag, at, rows, answers,
+            use_case, tag, at, ids, rows, answered,
             batch_rows, seconds, request_id, caller, waiter,
         )  # fmt: skip
         if not self._queue.put(use_case, len(rows), taken):

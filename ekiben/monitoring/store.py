@@ -226,9 +226,11 @@ class PredictionStore:
         wanted = sa.select(REQUESTS).where(*within).order_by(r.at, r.key)
         with self._reading() as connection:
             rows, requests = connection.execute(counting).one()
-            count = int(rows or 0)
-            share = min(1.0, most / max(count, 1))
-            of_requests = min(1.0, share * min(count / max(requests, 1), WASTE))
+            if not requests:
+                return 0, []
+            count = int(rows)
+            share = min(1.0, most / count)
+            of_requests = min(1.0, share * min(count / requests, WASTE))
             if of_requests < 1:
                 wanted = wanted.where(_drawn(of_requests))
             of_rows = share / of_requests

@@ -31,11 +31,13 @@ class Answer(NamedTuple):
     """The fields of each row's prediction, and the version that made them.
 
     *batch_rows* were in its model call, the largest where a long request took several.
+    *content* is the whole in JSON, once it is finished.
     """
 
     tag: str
     fields: list[Fields]
     batch_rows: int = 0
+    content: bytes = b""
 
 
 class Reply(Protocol):

@@ -104,9 +104,7 @@ class PredictRoute:
             )
             tag = answer.tag
             content = (
-                await writer.stream(answer.fields, tag)
-                if writer
-                else orjson.dumps(answer.fields)
+                await writer.stream(answer.fields, tag) if writer else answer.content
             )
         else:
             call = Call(seconds, gone, caller, request_id.decode(), start)

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
-import orjson
-
 from ekiben.errors import ClientGone
 from ekiben.serving.access_checks import AccessChecks, caller_of, charge_rows
 from ekiben.serving.edge import App, Headers, Scope, is_unusual, request_id
@@ -192,10 +190,11 @@ class Request:
         if self.cycle.disconnected:
             raise ClientGone
         route = self.route
-        waiter = route.finish(self.rows, answer, self.start, self.identity, self.caller)
+        content, waiter = route.finish(
+            self.rows, answer, self.start, self.identity, self.caller
+        )
         if waiter is not None:
             raise RuntimeError("an answer that waits for the log came the short way")
-        content = orjson.dumps(answer.fields)
         route.count(answer.tag, len(self.rows), self.start)
         route.dispatcher.count_direct()
         return content

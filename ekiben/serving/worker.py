@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import orjson
+
 from ekiben.errors import ClientGone
 from ekiben.monitoring.ids import NUMBERS, fresh
 from ekiben.monitoring.prediction_log import PredictionLog, logged
@@ -168,10 +170,10 @@ class Worker:
         )
         if gone():
             raise ClientGone
-        waiter = self.finish(use_case, rows, answer, start, request_id, caller)
+        content, waiter = self.finish(use_case, rows, answer, start, request_id, caller)
         if waiter is not None:
             await logged(waiter, seconds - (time.perf_counter() - start))
-        return answer
+        return answer._replace(content=content)
 
     def finish(
         self,
@@ -181,10 +183,11 @@ class Worker:
         start: float,
         request_id: str,
         caller: str,
-    ) -> "asyncio.Future[None] | None":
+    ) -> "tuple[bytes, asyncio.Future[None] | None]":
         """Stamp ids and tag on *answer* and log it; *start* is by `time.perf_counter`.
 
-        Returns what is to be waited for before it may be sent; None: nothing.
+        Returns it in JSON, and what is to be waited for before it may be sent; None:
+        nothing.
 
         Raises:
             LogUnavailable: what cannot be logged is not to be answered.
@@ -196,13 +199,15 @@ class Worker:
         for number, fields in enumerate(answer.fields):
             fields["prediction_id"] = begin + NUMBERS[number]
             fields["model"] = tag
+        content = orjson.dumps(answer.fields)
         if self.predictions is None:
-            return None
-        return self.predictions.add(
+            return content, None
+        return content, self.predictions.add(
             use_case,
             tag,
+            begin,
             rows,
-            answer.fields,
+            content,
             batch_rows=answer.batch_rows,
             seconds=time.perf_counter() - start,
             request_id=request_id,

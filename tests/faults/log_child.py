@@ -11,15 +11,15 @@ import os
 import random
 import sys
 from pathlib import Path
-from typing import Any
 
 from ekiben.errors import LogUnavailable
 from ekiben.monitoring import prediction_log
-from ekiben.monitoring.ids import NUMBERS, fresh
+from ekiben.monitoring.ids import NUMBERS
 from ekiben.monitoring.prediction_log import PredictionLog, logged
 from ekiben.monitoring.sink import Sink
 from ekiben.schemas.iris import IrisFlower
 from ekiben.settings import Settings
+from tests.logbook import stamped
 from tests.oracle import iris_row
 
 ROWS = {"iris": IrisFlower}
@@ -48,23 +48,16 @@ def say(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
-def answered(rows: int) -> list[dict[str, Any]]:
-    begin = fresh()
-    return [
-        {"species": "setosa", "prediction_id": begin + end, "model": "iris:a"}
-        for end in NUMBERS[:rows]
-    ]
-
-
 async def run(predictions: PredictionLog, chance: random.Random) -> None:
     while True:
         rows = [IrisFlower(**iris_row(chance)) for _ in range(chance.randint(1, 5))]
-        answers = answered(len(rows))
+        ids, answered = stamped([{"species": "setosa"}] * len(rows), "iris:a")
         waiter = predictions.add(
             "iris",
             "iris:a",
+            ids,
             rows,
-            answers,
+            answered,
             batch_rows=len(rows),
             seconds=0.001,
             request_id="",
@@ -75,7 +68,7 @@ async def run(predictions: PredictionLog, chance: random.Random) -> None:
                 await logged(waiter, 30)
             except LogUnavailable:  # a busy machine: the client would be told 503
                 continue
-        say(" ".join(one["prediction_id"] for one in answers))
+        say(" ".join(ids + end for end in NUMBERS[: len(rows)]))
         await asyncio.sleep(0.0005)
 
 

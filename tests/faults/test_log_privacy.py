@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from uuid_utils import uuid7
 
 from ekiben.errors import InvalidSettings, PepperMissing
 from ekiben.monitoring.prediction_log import PredictionLog, check
 from ekiben.schemas.spam import Message
 from ekiben.settings import Settings
 from tests.faults.log_child import Printed
+from tests.logbook import stamped
 from tests.oracle import read_log
 
 MARKER = "call-me-on-0190-666-666"
@@ -22,10 +22,10 @@ def log_one(home: Path, policy: str) -> bytes:
         settings, {"spam": Message}, Printed(), home / "counts"
     )
     assert predictions is not None
-    answer = {"label": "spam", "prediction_id": str(uuid7()), "model": "spam:a"}
+    ids, answered = stamped([{"label": "spam"}], "spam:a")
     rows = [Message(text=f"\n\x1b[31m{MARKER}\r")]
     predictions.add(
-        "spam", "spam:a", rows, [answer],
+        "spam", "spam:a", ids, rows, answered,
         batch_rows=1, seconds=0.1, request_id="r", caller="",
     )  # fmt: skip
     predictions.stop(20)

@@ -18,11 +18,12 @@ from ekiben.monitoring.feedback_store import (
     Recorded,
     Window,
 )
-from ekiben.monitoring.ids import NUMBERS, fresh
+from ekiben.monitoring.ids import NUMBERS
 from ekiben.monitoring.opening import LateStore
 from ekiben.monitoring.records import Logged, Observed
 from ekiben.monitoring.sink import Sink
 from ekiben.schemas.spam import Message
+from tests.logbook import stamped
 from tests.servers import PROJECT
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -209,12 +210,11 @@ def test_the_first_prediction_without_feedback_is_found(log: FeedbackStore) -> N
 def test_rows_of_one_request_have_feedback_of_their_own(
     log: FeedbackStore, url: str
 ) -> None:
-    begin = fresh()
+    begin, answered = stamped([{"label": "ham"}] * 4, "spam:a")
     ids = [begin + end for end in NUMBERS[:4]]
-    answers = [{"label": "ham", "prediction_id": one, "model": "spam:a"} for one in ids]
     asked = [Message(text=f"row {number}") for number in range(4)]
     at = NOON.timestamp()
-    entry = Entry("spam", "spam:a", at, asked, answers, 4, 0.1, "r", "")
+    entry = Entry("spam", "spam:a", at, begin, asked, answered, 4, 0.1, "r", "")
     sink = Sink(url, durable=False, wait=5)
     sink.write([Encoder().line(entry)])
     sink.close()

@@ -20,6 +20,7 @@ from ekiben.monitoring.sink import Sink
 from ekiben.monitoring.store import PredictionStore
 from ekiben.schemas.spam import Message
 from ekiben.settings import Settings
+from tests.logbook import stamped
 from tests.postgres import Postgres
 from tests.timing import at_most, measures_time
 
@@ -145,11 +146,13 @@ def started(url: str, policy: str, tmp_path: Path, told: Silent) -> PredictionLo
 
 
 def add(predictions: PredictionLog) -> "asyncio.Future[None] | None":
+    ids, answered = stamped([{"label": "ham"}], "spam:a")
     return predictions.add(
         "spam",
         "spam:a",
+        ids,
         [Message(text="a")],
-        [{"label": "ham", "prediction_id": str(uuid7()), "model": "spam:a"}],
+        answered,
         batch_rows=1,
         seconds=0.1,
         request_id="r",

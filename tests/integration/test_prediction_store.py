@@ -14,13 +14,14 @@ from uuid_utils import uuid7
 from ekiben.errors import UnknownPrediction
 from ekiben.monitoring import store
 from ekiben.monitoring.entries import Encoder, Entry, Line
-from ekiben.monitoring.ids import NUMBERS, fresh, joined
+from ekiben.monitoring.ids import joined
 from ekiben.monitoring.records import Logged, Observed, microseconds
 from ekiben.monitoring.sink import Sink
 from ekiben.monitoring.store import PredictionStore
 from ekiben.registry.engines import make_engine
 from ekiben.registry.migrating import Migrations
 from ekiben.schemas.spam import Message
+from tests.logbook import stamped
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=1)
@@ -150,14 +151,10 @@ def test_a_sample_says_how_many_there_were_and_is_the_same_every_time(
 
 def request(rows: int, minute: int = 0) -> Line:
     """One request of so many *rows*, as a server logs it."""
-    begin = fresh()
-    answers = [
-        {"label": "ham", "prediction_id": begin + end, "model": "spam:a"}
-        for end in NUMBERS[:rows]
-    ]
+    ids, answered = stamped([{"label": "ham"}] * rows, "spam:a")
     asked = [Message(text=f"minute {minute}, row {number}") for number in range(rows)]
     at = (NOON + timedelta(minutes=minute)).timestamp()
-    entry = Entry("spam", "spam:a", at, asked, answers, rows, 0.25, "r-1", "k-1")
+    entry = Entry("spam", "spam:a", at, ids, asked, answered, rows, 0.25, "r-1", "k-1")
     return Encoder().line(entry)
 
 

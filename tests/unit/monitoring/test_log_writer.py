@@ -11,13 +11,13 @@ import pytest
 from ekiben.errors import LogUnavailable
 from ekiben.monitoring import log_writer
 from ekiben.monitoring.entries import Encoder, Line, Taken
-from ekiben.monitoring.ids import NUMBERS, fresh
 from ekiben.monitoring.log_counts import LogCounts
 from ekiben.monitoring.log_queue import LogQueue
 from ekiben.monitoring.log_writer import LogWriter, Pace
 from ekiben.monitoring.prediction_log import PredictionLog, logged
 from ekiben.monitoring.sink import Sink
 from ekiben.schemas.spam import Message
+from tests.logbook import stamped
 
 
 class Disk:
@@ -81,20 +81,14 @@ class Bench:
             closed, 1.0, self.queue, counts, self.writer, self.numbers
         )
 
-    def add(self, rows: int = 1, **changed: Any) -> "asyncio.Future[None] | None":
-        begin = fresh()
-        answers = [
-            {"prediction_id": begin + end, "model": "spam:a"} for end in NUMBERS[:rows]
-        ]
-        given: dict[str, Any] = {
-            "rows": [Message(text="a")] * rows,
-            "answers": answers,
-        } | changed
+    def add(self, rows: int = 1, text: Any = "a") -> "asyncio.Future[None] | None":
+        ids, answered = stamped([{"label": "ham"}] * rows, "spam:a")
         return self.log.add(
             "spam",
             "spam:a",
-            given["rows"],
-            given["answers"],
+            ids,
+            [Message.model_construct(text=text)] * rows,
+            answered,
             batch_rows=rows,
             seconds=0.1,
             request_id="r",
@@ -170,7 +164,7 @@ def test_a_row_without_a_form_is_counted_and_stops_nobody(
     make: Callable[..., Bench],
 ) -> None:
     bench = make()
-    bench.add(answers=[{"model": "spam:a"}])
+    bench.add(text=object())
     bench.add()
     bench.writer.start()
     until(lambda: bench.queue.rows == 0)
@@ -307,7 +301,7 @@ def test_a_fault_of_ours_is_counted_and_ends_no_thread(
 def test_the_queue_hands_out_in_order() -> None:
     queue = LogQueue(10, LogCounts.in_memory(["spam"]))
     for number in range(3):
-        taken: Taken = ("spam", "t", float(number), [], [], 1, 0.1, "", "", None)
+        taken: Taken = ("spam", "t", float(number), "", [], b"", 1, 0.1, "", "", None)
         assert queue.put("spam", 1, taken)
     found = [queue.take() for _ in range(4)]
     assert [one.at for one in found if one] == [0.0, 1.0, 2.0]
