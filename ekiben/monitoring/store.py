@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from ekiben.monitoring.tables import (
     MIGRATIONS,
     REQUESTS,
     logged_in,
-    record_of,
+    request_of,
     truths_of,
 )
 from ekiben.registry.engines import available, make_engine
@@ -86,9 +87,12 @@ class PredictionStore:
             return self._writes.connect()
 
     def write(self, records: Sequence[Logged]) -> None:
-        """Keep *records*, all or none, each as a request of its own."""
+        """Keep *records*, all or none; neighbours of one request stay together."""
+        requests = groupby(records, lambda one: split(one.prediction_id)[0])
         with self._writing() as connection:
-            connection.execute(REQUESTS.insert(), [record_of(one) for one in records])
+            connection.execute(
+                REQUESTS.insert(), [request_of(list(rows)) for _, rows in requests]
+            )
 
     def count(self, use_case: str, *, since: datetime, until: datetime) -> int:
         """Return how many predictions `read` would yield."""

@@ -39,22 +39,23 @@ STAMPED = ("prediction_id", "model")
 """What an answer has that is said of it beside it."""
 
 
-def record_of(one: Logged) -> dict[str, object]:
-    """Return *one* as a request of its own."""
-    key, number = split(one.prediction_id)
+def request_of(rows: Sequence[Logged]) -> dict[str, object]:
+    """Return *rows* of one request, with nothing missing between them, as its record."""
+    one = rows[0]
+    key, first = split(one.prediction_id)
     return {
         "key": key,
         "use_case": one.use_case,
         "tag": one.tag,
         "at": microseconds(one.at),
-        "first": number,
-        "rows": 1,
+        "first": first,
+        "rows": len(rows),
         "batch_rows": one.batch_rows,
         "seconds": one.seconds,
         "request_id": one.request_id,
         "caller": one.caller,
-        "asked": json.dumps([one.row]),
-        "answered": json.dumps([one.answer]),
+        "asked": json.dumps([row.row for row in rows]),
+        "answered": json.dumps([row.answer for row in rows]),
     }
 
 
