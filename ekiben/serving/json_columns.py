@@ -11,7 +11,7 @@ from ekiben.schemas.base import MAX_ROWS, Row
 from ekiben.serving.column_checks import Check, checks_of
 from ekiben.use_cases.columns import Column, Columns
 
-LEAST_ROWS = 16
+LEAST_ROWS = 100
 """Of fewer rows pydantic makes objects in less time; see docs/decisions/hot-path.md."""
 
 

@@ -63,7 +63,7 @@ def test_c04_a_field_that_is_named_twice_is_refused(
     assert_problem(post(client, use_case, twice.encode()), 400, "invalid_json")
     assert_problem(post(client, use_case, rows_twice.encode()), 400, "invalid_json")
     # Many rows are read by column.
-    many = f'{{"rows": [{", ".join([row] * 100)}, {row[:-1]}, {again}}}]}}'
+    many = f'{{"rows": [{", ".join([row] * 150)}, {row[:-1]}, {again}}}]}}'
     assert_problem(post(client, use_case, many.encode()), 400, "invalid_json")
 
 
