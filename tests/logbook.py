@@ -15,6 +15,7 @@ from ekiben.monitoring.tables import FEEDBACK
 from ekiben.predictor import Predictor
 from ekiben.registry.engines import make_engine
 
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BATCHES = (1, 2, 31, 66)
 """Rows of the calls that answer, in turns."""
 
@@ -39,6 +40,16 @@ def logged(
         "caller": "",
     }
     return Logged(**(facts | changed))
+
+
+def spam_at(minute: int = 0, *, tag: str = "spam:a", **changed: Any) -> Logged:
+    """Return a message that was answered so many minutes after NOON."""
+    facts: dict[str, Any] = {
+        "row": {"text": f"minute {minute}"},
+        "answer": {"label": "ham", "probability": 0.1 + 0.2},
+        "at": NOON + timedelta(minutes=minute),
+    }
+    return logged(tag, **(facts | changed))
 
 
 def stamped(answers: Sequence[dict[str, Any]], tag: str) -> tuple[str, bytes]:

@@ -6,20 +6,19 @@ the log lacks, holds twice as something else, or holds though nobody asked.
 
 import asyncio
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from ekiben.monitoring.records import EPOCH, Logged
 from ekiben.monitoring.store import PredictionStore
 from ekiben.predictor import Predictor, same
+from tests.background import Background
 
 Row = dict[str, Any]
 MakeRow = Callable[[random.Random], Row]
@@ -43,7 +42,7 @@ class Sent:
 
 
 @dataclass
-class Witness:
+class Witness(Background):
     """Asks *url*() from some *clients* without a pause for the length of a `with` block."""
 
     url: Callable[[], str]
@@ -54,20 +53,9 @@ class Witness:
     sent: list[Sent] = field(default_factory=list)
     seed: int = 0
 
-    def __enter__(self) -> Self:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
+    def run(self) -> None:
+        """Ask until the block ends."""
+        asyncio.run(self._ask_all())
 
     @property
     def statuses(self) -> Counter[int]:
@@ -84,14 +72,14 @@ class Witness:
         """Which versions answered the last requests."""
         return {a["model"] for one in self.sent[-50:] for a in one.answers}
 
-    async def _run(self) -> None:
+    async def _ask_all(self) -> None:
         async with httpx.AsyncClient(timeout=30) as client:
             tasks = [self._ask_on(client, one) for one in range(self.clients)]
             await asyncio.gather(*tasks)
 
     async def _ask_on(self, client: httpx.AsyncClient, number: int) -> None:
         chance = random.Random(f"{self.seed} {number}")
-        while not self._stop.is_set():
+        while not self.ending.is_set():
             use_case = chance.choice(sorted(self.make))
             count = chance.randint(1, self.most_rows)
             rows = [self.make[use_case](chance) for _ in range(count)]

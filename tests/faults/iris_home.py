@@ -2,14 +2,12 @@
 
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
 import httpx
 
@@ -19,6 +17,7 @@ from ekiben.registry.store import Store
 from ekiben.settings import Settings
 from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
+from tests.background import Background
 from tests.servers import PATIENCE, PROJECT, Server, environment
 from tests.tiny import promote_in
 
@@ -99,41 +98,30 @@ def refused(done: "subprocess.CompletedProcess[str]", told: str) -> None:
     assert told in lines[0], lines
 
 
-class Traffic:
-    """Requests from CLIENTS threads, without a pause, for the length of a `with` block.
+class Traffic(Background):
+    """Requests from CLIENTS threads, without a pause.
 
     None may fail in it; `slowest` is the longest in seconds.
     """
 
+    threads = CLIENTS
+
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
         self.statuses: Counter[int | str] = Counter()
         self.tags: Counter[str] = Counter()
         self.slowest = 0.0
 
-    def __enter__(self) -> "Traffic":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        if error is None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        super().__exit__(kind, *rest)
+        if kind is None:
             assert set(self.statuses) == {200}, self.statuses
             assert self.statuses[200] > 20
 
-    def _ask(self) -> None:
+    def run(self) -> None:
+        """Ask until the block ends."""
         with self._server.client() as client:
-            while not self._stop.wait(0.01):
+            while not self.ending.wait(0.01):
                 started = time.monotonic()
                 try:
                     answer = client.post(

@@ -4,7 +4,6 @@ import contextlib
 import socket
 import threading
 import time
-from types import TracebackType
 
 CHUNK = 65536
 TICK = 0.02
@@ -25,12 +24,7 @@ class SlowProxy:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended = True
         self._listener.close()
 

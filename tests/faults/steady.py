@@ -26,12 +26,12 @@ class SteadyTraffic(Traffic):
         times = [one.at for one in self.outcomes]
         return len(times) / max(max(times) - min(times), 1.0)
 
-    async def _run(self) -> None:
+    async def _ask_all(self) -> None:
         given = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         request, sent = request_bytes([IRIS], **given), 0
         tasks: set[asyncio.Task[None]] = set()
         began = time.monotonic()
-        while not self._stop.is_set():
+        while not self.ending.is_set():
             for _ in range(int((time.monotonic() - began) * self.rate) - sent):
                 sent += 1
                 if len(tasks) >= MOST:

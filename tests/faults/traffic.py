@@ -1,15 +1,15 @@
 """A steady stream of predict requests, and a probe that asks 20 times a second."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
+
+from tests.background import Background
 
 IRIS = {
     "sepal_length": 5.1,
@@ -35,7 +35,7 @@ class Outcome:
 
 
 @dataclass
-class Traffic:
+class Traffic(Background):
     """Asks for the species of one flower *rate* times a second, each on its own time."""
 
     url: str
@@ -44,31 +44,20 @@ class Traffic:
     key: str = ""
     outcomes: list[Outcome] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
+    def run(self) -> None:
+        """Ask until the block ends."""
+        asyncio.run(self._ask_all())
 
     def since(self, moment: float) -> list[Outcome]:
         """Return what was asked after *moment*."""
         return [one for one in self.outcomes if one.at >= moment]
 
-    async def _run(self) -> None:
+    async def _ask_all(self) -> None:
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=32)
         async with httpx.AsyncClient(limits=limits, timeout=30) as client:
             tasks = []
             began, number = time.monotonic(), 0
-            while not self._stop.is_set():
+            while not self.ending.is_set():
                 tasks.append(asyncio.create_task(self._one(client)))
                 number += 1
                 due = began + number / self.rate
@@ -99,35 +88,21 @@ class Traffic:
 
 
 @dataclass
-class Probe:
+class Probe(Background):
     """Asks for *path* 20 times a second, and keeps each change of the answer."""
 
     url: str
     path: str
     seen: list[tuple[float, str]] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
     @property
     def answers(self) -> Sequence[str]:
         """The answers in order, each change once: ready, alive, a code, or silent."""
         return [answer for _, answer in self.seen]
 
-    def _run(self) -> None:
-        while not self._stop.wait(0.05):
+    def run(self) -> None:
+        """Ask until the block ends."""
+        while not self.ending.wait(0.05):
             answer = self._ask()
             if not self.seen or self.seen[-1][1] != answer:
                 self.seen.append((time.monotonic(), answer))

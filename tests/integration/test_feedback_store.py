@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,10 +23,9 @@ from ekiben.monitoring.opening import LateStore
 from ekiben.monitoring.records import Logged, Observed
 from ekiben.monitoring.sink import Sink
 from ekiben.schemas.spam import Message
-from tests.logbook import stamped
+from tests.logbook import NOON, spam_at, stamped
 from tests.servers import PROJECT
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
@@ -34,21 +33,6 @@ DAY = timedelta(days=1)
 def log(url: str) -> Iterator[FeedbackStore]:
     with FeedbackStore.opened(url) as opened:
         yield opened
-
-
-def logged(minute: int = 0, *, use_case: str = "spam", tag: str = "spam:a") -> Logged:
-    return Logged(
-        prediction_id=str(uuid7()),
-        use_case=use_case,
-        tag=tag,
-        at=NOON + timedelta(minutes=minute),
-        row={"text": f"minute {minute}"},
-        answer={"label": "ham", "probability": 0.1 + 0.2},
-        batch_rows=1,
-        seconds=0.01,
-        request_id="r",
-        caller="",
-    )
 
 
 def told(one: Logged, label: object = "ham", *, after: float = 60.0) -> Observed:
@@ -61,7 +45,7 @@ def window(until: datetime = NOON + DAY, most: int = 1000) -> Window:
 
 
 def test_feedback_comes_back_with_its_prediction(log: FeedbackStore) -> None:
-    records = [logged(minute) for minute in range(3)]
+    records = [spam_at(minute) for minute in range(3)]
     log.write(records)
     truth = told(records[1], "spam")
 
@@ -72,7 +56,7 @@ def test_feedback_comes_back_with_its_prediction(log: FeedbackStore) -> None:
 
 
 def test_only_predictions_of_the_use_case_are_known(log: FeedbackStore) -> None:
-    mine, other = logged(), logged(use_case="iris", tag="iris:a")
+    mine, other = spam_at(), spam_at(tag="iris:a")
     log.write([mine, other])
     ids = [mine.prediction_id, other.prediction_id, str(uuid7())]
 
@@ -81,7 +65,7 @@ def test_only_predictions_of_the_use_case_are_known(log: FeedbackStore) -> None:
 
 
 def test_the_first_label_stays_and_another_one_is_told(log: FeedbackStore) -> None:
-    one, two = logged(), logged()
+    one, two = spam_at(), spam_at()
     log.write([one, two])
     log.record([told(one, "spam")])
 
@@ -97,7 +81,7 @@ def test_the_first_label_stays_and_another_one_is_told(log: FeedbackStore) -> No
 
 
 def test_a_thousand_at_once(log: FeedbackStore) -> None:
-    records = [logged() for _ in range(1000)]
+    records = [spam_at() for _ in range(1000)]
     log.write(records)
     told_all = [told(one) for one in records]
 
@@ -127,7 +111,7 @@ print(total)
 def test_of_processes_that_post_the_same_each_item_is_accepted_exactly_once(
     log: FeedbackStore, url: str
 ) -> None:
-    records = [logged() for _ in range(400)]
+    records = [spam_at() for _ in range(400)]
     log.write(records)
     ids = [one.prediction_id for one in records]
     children = [
@@ -154,8 +138,11 @@ def test_of_processes_that_post_the_same_each_item_is_accepted_exactly_once(
 
 
 def test_versions_are_counted_the_newest_first(log: FeedbackStore) -> None:
-    old, new = [logged(m) for m in range(4)], [logged(m, tag="spam:b") for m in (2, 9)]
-    log.write([*old, *new, logged(1, use_case="iris", tag="iris:a")])
+    old, new = (
+        [spam_at(m) for m in range(4)],
+        [spam_at(m, tag="spam:b") for m in (2, 9)],
+    )
+    log.write([*old, *new, spam_at(1, tag="iris:a")])
     log.record([told(old[0]), told(old[3]), told(new[0])])
 
     assert log.count_by_version(window()) == [
@@ -173,7 +160,7 @@ def test_versions_are_counted_the_newest_first(log: FeedbackStore) -> None:
 
 
 def test_the_newest_that_are_labelled_are_read(log: FeedbackStore) -> None:
-    records = [logged(minute) for minute in range(5)]
+    records = [spam_at(minute) for minute in range(5)]
     log.write(records)
     log.record([told(one) for one in records[:4]])
 
@@ -187,8 +174,8 @@ def test_the_newest_that_are_labelled_are_read(log: FeedbackStore) -> None:
 
 
 def test_delays_are_of_the_labels_that_came_in_the_time(log: FeedbackStore) -> None:
-    early, late = logged(0), logged(10)
-    other = logged(use_case="iris", tag="iris:a")
+    early, late = spam_at(0), spam_at(10)
+    other = spam_at(tag="iris:a")
     log.write([early, late, other])
     log.record([told(early, after=7200), told(late, after=30), told(other, after=9)])
     hour = NOON + timedelta(hours=1)
@@ -199,7 +186,7 @@ def test_delays_are_of_the_labels_that_came_in_the_time(log: FeedbackStore) -> N
 
 
 def test_the_first_prediction_without_feedback_is_found(log: FeedbackStore) -> None:
-    records = [logged(minute) for minute in range(4)]
+    records = [spam_at(minute) for minute in range(4)]
     log.write(records)
     log.record([told(records[0]), told(records[1]), told(records[3])])
 

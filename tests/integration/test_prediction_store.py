@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,14 @@ from ekiben.errors import UnknownPrediction
 from ekiben.monitoring import store
 from ekiben.monitoring.entries import Encoder, Entry, Line
 from ekiben.monitoring.ids import joined
-from ekiben.monitoring.records import Logged, Observed, microseconds
+from ekiben.monitoring.records import Observed, microseconds
 from ekiben.monitoring.sink import Sink
 from ekiben.monitoring.store import PredictionStore
 from ekiben.registry.engines import make_engine
 from ekiben.registry.migrating import Migrations
 from ekiben.schemas.spam import Message
-from tests.logbook import stamped
+from tests.logbook import NOON, spam_at, stamped
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=1)
 
 
@@ -33,23 +32,10 @@ def log(url: str) -> Iterator[PredictionStore]:
         yield opened
 
 
-def logged(minute: int = 0, *, use_case: str = "spam", tag: str = "spam:a") -> Logged:
-    return Logged(
-        prediction_id=str(uuid7()),
-        use_case=use_case,
-        tag=tag,
-        at=NOON + timedelta(minutes=minute),
-        row={"text": "Zürich\x1b ☃ 😀"},
-        answer={"label": "ham", "probability": 0.1 + 0.2},
-        batch_rows=3,
-        seconds=0.25,
-        request_id="r-1",
-        caller="k-1",
-    )
-
-
 def test_a_record_comes_back_as_it_was(log: PredictionStore) -> None:
-    record = logged()
+    record = spam_at(
+        row={"text": "Zürich\x1b ☃ 😀"}, batch_rows=3, seconds=0.25, caller="k-1"
+    )
     log.write([record])
     assert log.find(record.prediction_id) == record
     assert log.find(record.prediction_id.upper()) == record
@@ -66,10 +52,10 @@ def test_the_versions_that_answered_are_found_in_all_of_the_window(
 ) -> None:
     log.write(
         [
-            logged(0, tag="spam:old"),
-            *(logged(minute, tag="spam:a") for minute in (1, 2, 3000)),
-            logged(100_000, tag="spam:b"),
-            logged(5, use_case="iris", tag="iris:a"),
+            spam_at(0, tag="spam:old"),
+            *(spam_at(minute, tag="spam:a") for minute in (1, 2, 3000)),
+            spam_at(100_000, tag="spam:b"),
+            spam_at(5, tag="iris:a"),
         ]
     )
     after = NOON + timedelta(minutes=1)
@@ -85,8 +71,8 @@ def test_a_window_is_read_in_order_and_chunks(
 ) -> None:
     monkeypatch.setattr(store, "CHUNK", 3)
     # Several of one moment, so that a chunk ends within one.
-    records = [logged(minute) for minute in (0, 1, 1, 1, 1, 1, 2, 3)]
-    log.write([*records[::-1], logged(1, use_case="iris", tag="iris:a")])
+    records = [spam_at(minute) for minute in (0, 1, 1, 1, 1, 1, 2, 3)]
+    log.write([*records[::-1], spam_at(1, tag="iris:a")])
     found = list(
         log.read(
             "spam", since=NOON + timedelta(minutes=1), until=NOON + timedelta(minutes=3)
@@ -98,7 +84,7 @@ def test_a_window_is_read_in_order_and_chunks(
 
 
 def test_one_version_is_read_alone(log: PredictionStore) -> None:
-    log.write([logged(0), logged(1, tag="spam:b")])
+    log.write([spam_at(0), spam_at(1, tag="spam:b")])
     found = log.read("spam", since=NOON, until=NOON + timedelta(days=1), tag="spam:b")
     assert [record.tag for record, _ in found] == ["spam:b"]
 
@@ -135,8 +121,8 @@ def test_a_log_lies_in_a_file_of_its_own(tmp_path: Path) -> None:
 def test_a_sample_says_how_many_there_were_and_is_the_same_every_time(
     log: PredictionStore,
 ) -> None:
-    records = [logged(minute) for minute in range(400)]
-    log.write([*records, logged(1, tag="spam:b"), logged(1, use_case="iris")])
+    records = [spam_at(minute) for minute in range(400)]
+    log.write([*records, spam_at(1, tag="spam:b"), spam_at(1, tag="iris:a")])
     window = {"since": NOON, "until": NOON + timedelta(minutes=300)}
 
     count, found = log.sample("spam", tag="spam:a", most=1000, **window)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +12,7 @@ import pytest
 
 from deploy.grafana.make import DASHBOARDS
 from ekiben.use_cases.catalog import get_use_case
+from tests.background import Background
 from tests.faults.iris_home import QUICK, IrisHome, tag_of, until
 from tests.metric_names import sample_names
 from tests.prometheus import Prometheus, scrape
@@ -44,26 +44,18 @@ def as_grafana_asks(query: str) -> str:
 QUERIES = [query for dashboard in DASHBOARDS for query in dashboard.queries]
 
 
-class Clients:
+class Clients(Background):
     """Good requests and feedback on them, bad ones, and some that nobody can answer in time."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
 
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
+    def run(self) -> None:
+        """Ask until the block ends."""
         good = {"rows": IRIS.examples * 10}
         many = {"rows": [IRIS.examples[0]] * 1000}
         with self._server.client() as client:
-            while not self._stop.wait(0.02):
+            while not self.ending.wait(0.02):
                 answers = client.post(PREDICT, json=good).json()
                 client.post(FEEDBACK, json={"items": [_truth(one) for one in answers]})
                 client.post(PREDICT, json={"rows": []})
