@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
 from _bentoml_sdk import Service
 
 from ekiben.predictor import Predictor
@@ -68,7 +69,7 @@ def stamp_late() -> None:
         tag = self.roster.predictor(use_case).tag
         for fields in answer.fields:
             fields["model"] = tag
-        return answer
+        return answer._replace(content=orjson.dumps(answer.fields))
 
     Worker.predict = stamped  # type: ignore[method-assign]
     miss_a_name_of_uvicorn()  # the short way has no moment at which it could be late
