@@ -15,6 +15,8 @@ PRELOADED = [
     "sklearn.preprocessing",
     "sklearn.tree",
     "sqlalchemy.dialects.sqlite",
+    "tests.faults.children",
+    "tests.faults.ledger_children",
 ]
 """Imported only: a library that has computed may have threads, which no fork takes along."""
 
@@ -22,7 +24,8 @@ PRELOADED = [
 def forkserver() -> ForkServerContext:
     """Return a context of processes that are forked from one with PRELOADED.
 
-    Where another test has started that one already, they import for themselves.
+    There is one such process for all tests of a worker: whoever wants processes gets them
+    here, or what was preloaded would depend on whose module was imported last.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)

@@ -1,6 +1,5 @@
 """C-54, C-55: predictions do not mind a ledger that is locked, slow, silent, read-only or dead."""
 
-import multiprocessing
 import signal
 import threading
 import time
@@ -29,12 +28,13 @@ from tests.faults.iris_home import (
 )
 from tests.faults.ledger_children import hold, promote
 from tests.faults.slow_proxy import SlowProxy
+from tests.forking import forkserver
 from tests.postgres import Postgres, postgres, programs_or_skip
 from tests.servers import Server, serve
 
 pytestmark = [pytest.mark.alone, pytest.mark.server, pytest.mark.timeout(600)]
 
-processes = multiprocessing.get_context("forkserver")
+processes = forkserver()
 slow = pytest.mark.slow
 BUSY = 15.0
 """Seconds that a busy machine may take beside the wait; unbounded, it is 30 s and more."""

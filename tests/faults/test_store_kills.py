@@ -1,6 +1,5 @@
 """What a kill, a race or a full disk may do to the store while versions are registered (C-44, C-45, C-47)."""
 
-import multiprocessing
 import random
 import tempfile
 import time
@@ -12,6 +11,7 @@ from bentoml._internal.models import ModelStore
 
 from ekiben.registry.store import Store
 from tests.faults import children
+from tests.forking import forkserver
 from tests.tiny import productions, promote, register
 
 KILLS = 20
@@ -20,8 +20,7 @@ MOST_STEPS = 100
 SECONDS_OF_A_REGISTRATION = 0.04
 """Twice what one takes: a kill within it may meet any step."""
 
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["bentoml.sklearn", children.__name__])
+processes = forkserver()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The ledger in SQLite and in PostgreSQL: what is kept, locked, away, or new."""
 
-import multiprocessing
 import signal
 import statistics
 import time
@@ -19,11 +18,11 @@ from tests.faults.ledger_children import (
     open_at_once,
     promote,
 )
+from tests.forking import forkserver
 from tests.postgres import Postgres
 from tests.timing import at_most, measures_time
 
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tests.faults.ledger_children"])
+processes = forkserver()
 
 RACERS = 8
 SHORT = 0.3

@@ -1,6 +1,5 @@
 """C-44, C-45, C-56: promotions at once, and processes that are killed in the middle of one."""
 
-import multiprocessing
 import random
 import sqlite3
 import time
@@ -20,10 +19,10 @@ from tests.faults.ledger_children import (
     race_to_move,
     release_for_ever,
 )
+from tests.forking import forkserver
 from tests.tiny import productions_of, register
 
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tests.faults.ledger_children"])
+processes = forkserver()
 
 RACERS = 8
 
