@@ -10,6 +10,7 @@ from rich.table import Table
 
 from benchmarks import body_file, machine
 from benchmarks.payloads import BODIES, bodies, table_rows
+from benchmarks.results import Spread
 from benchmarks.servers import BENTOML, Server
 from benchmarks.side_by_side import Load, Rounds, answered, cost, p50, p99, take
 from ekiben.settings import Settings
@@ -54,32 +55,26 @@ def measure(options: argparse.Namespace) -> Rounds:
 
 def show(console: Console, rounds: Rounds) -> None:
     """Print what each variant answers and costs."""
+    measured = (answered, cost, p50, p99)
+    titles = ("req/s", "µs a request", "p50 ms", "p99 ms")
     table = Table(caption=machine.one_line(machine.facts()))
     table.add_column("Ekiben")
-    for title in ("req/s", "µs a request", "p50 ms", "p99 ms", "beside it, as shipped"):
+    for title in titles:
         table.add_column(title, justify="right")
     for one in VARIANTS:
-        table.add_row(
-            one.title,
-            f"{rounds.spread(one.name, answered).median:,.0f}",
-            f"{rounds.spread(one.name, cost).median:.0f}",
-            f"{rounds.spread(one.name, p50).median:.2f}",
-            f"{rounds.spread(one.name, p99).median:.2f}",
-            "" if one is SHIPPED else beside_shipped(rounds, one.name),
-        )
+        medians = [rounds.spread(one.name, figure).median for figure in measured]
+        table.add_row(one.title, *map("{:,.{}f}".format, medians, (0, 0, 2, 2)))
+    table.add_section()
+    for one in VARIANTS[1:]:
+        ratios = [rounds.ratio(SHIPPED.name, one.name, figure) for figure in measured]
+        table.add_row(f"as shipped, {one.title} = 1", *map(share, ratios))
     console.print(table)
     console.print(f"{rounds.failures()} requests failed")
 
 
-def beside_shipped(rounds: Rounds, variant: str) -> str:
-    """Return what is answered as shipped, and how fast, in shares of *variant*'s."""
-    share = rounds.ratio(SHIPPED.name, variant, answered)
-    spent = rounds.ratio(SHIPPED.name, variant, cost).median
-    slower = rounds.ratio(SHIPPED.name, variant, p50).median
-    return (
-        f"{share.median:.1%} ({share.low:.0%}-{share.high:.0%}) of the requests; "
-        f"{spent:.2f} times the processor time, {slower:.2f} times the p50"
-    )
+def share(ratio: Spread) -> str:
+    """Return the median of *ratio*, and between what it lay."""
+    return f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
 
 
 def kept(rounds: Rounds, *, offered: bool) -> bool:

@@ -202,4 +202,5 @@ def _worked(process: psutil.Process) -> float:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
-    return float(times.user + times.system)
+    children = times.children_user + times.children_system
+    return float(times.user + times.system + children)

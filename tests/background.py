@@ -1,10 +1,11 @@
 """What goes on beside a test, in threads of its own, for the length of a `with` block."""
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Self
 
 
-class Background:
+class Background(ABC):
     """Calls `run` in *threads* threads, which is to return soon after `ending` is set."""
 
     threads = 1
@@ -21,6 +22,6 @@ class Background:
         for thread in self._running:
             thread.join()
 
+    @abstractmethod
     def run(self) -> None:
         """Do what is to be done beside the test."""
-        raise NotImplementedError

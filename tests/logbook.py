@@ -3,15 +3,17 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 from uuid_utils import uuid7
 
+from ekiben.monitoring.entries import Encoder, Entry, Line
 from ekiben.monitoring.ids import NUMBERS, fresh, split
 from ekiben.monitoring.records import Logged, microseconds
 from ekiben.monitoring.store import PredictionStore
-from ekiben.monitoring.tables import FEEDBACK
+from ekiben.monitoring.tables import FEEDBACK, REQUESTS
 from ekiben.predictor import Predictor
 from ekiben.registry.engines import make_engine
 
@@ -63,6 +65,12 @@ def stamped(answers: Sequence[dict[str, Any]], tag: str) -> tuple[str, bytes]:
     return begin, json.dumps(sent).encode()
 
 
+def line_of(encoder: Encoder, entry: Entry) -> Line:
+    """Return what the writer makes of *entry*."""
+    values, left, _ = entry
+    return encoder.finished(Line._make(values), left)
+
+
 def answered(
     predictor: Predictor, rows: Sequence[dict[str, Any]], ago: timedelta
 ) -> list[Logged]:
@@ -76,6 +84,34 @@ def answered(
             at += timedelta(milliseconds=1)
             found.append(logged(predictor.tag, row, answer, at, batch_rows=len(batch)))
     return found
+
+
+def write(log: PredictionStore, records: Sequence[Logged]) -> None:
+    """Put *records* into the log, neighbours of one request as one record."""
+    requests = groupby(records, lambda one: split(one.prediction_id)[0])
+    with log.connect() as connection, connection.begin():
+        connection.execute(
+            sa.insert(REQUESTS), [_request_of(list(rows)) for _, rows in requests]
+        )
+
+
+def _request_of(rows: Sequence[Logged]) -> dict[str, object]:
+    one = rows[0]
+    key, first = split(one.prediction_id)
+    return {
+        "key": key,
+        "use_case": one.use_case,
+        "tag": one.tag,
+        "at": microseconds(one.at),
+        "first": first,
+        "rows": len(rows),
+        "batch_rows": one.batch_rows,
+        "seconds": one.seconds,
+        "request_id": one.request_id,
+        "caller": one.caller,
+        "asked": json.dumps([row.row for row in rows]),
+        "answered": json.dumps([row.answer for row in rows]),
+    }
 
 
 def feed_back(

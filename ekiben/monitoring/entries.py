@@ -1,4 +1,4 @@
-"""What the hot path leaves of an answered request, and how the log's writer puts it down."""
+"""An answered request on its way to the log: what the hot path makes of it, and the writer."""
 
 import hmac
 import json
@@ -17,44 +17,8 @@ from ekiben.use_cases.columns import Columns
 PersonalPolicy = Literal["keep", "hash", "drop"]
 
 
-class Entry(NamedTuple):
-    """One answered request. `at` is in seconds since 1970.
-
-    `ids` is what the ids of its rows begin with, `answered` the answers as they are sent.
-    `waiter` is told when the rows are in the log, None: nobody waits for that.
-    """
-
-    use_case: str
-    tag: str
-    at: float
-    ids: str
-    rows: Sequence[Row]
-    answered: bytes
-    batch_rows: int
-    seconds: float
-    request_id: str
-    caller: str
-    waiter: "Future[None] | None" = None
-
-
-Taken = tuple[
-    str,
-    str,
-    float,
-    str,
-    Sequence[Row],
-    bytes,
-    int,
-    float,
-    str,
-    str,
-    "Future[None] | None",
-]
-"""What an `Entry` is made of: the hot path makes a plain tuple, at a tenth of the cost."""
-
-
 class Line(NamedTuple):
-    """One request of the log as its table has it.
+    """One request of the log as its table has it; `at` is in microseconds since 1970.
 
     Its rows are numbered from `first` on; `asked` and `answered` are lists in JSON, of the
     rows and of the predictions as they were sent.
@@ -74,17 +38,25 @@ class Line(NamedTuple):
     answered: str
 
 
+Values = tuple[str, str, str, int, int, int, int, float, str, str, str, str]
+"""Those of a `Line`: the hot path makes a plain tuple, at a tenth of the cost."""
+Waiter = Future[None]
+Entry = tuple[Values, Sequence[Row] | None, Waiter | None]
+"""An answered request in the queue, its rows if they are still to be written down, and who
+is to be told when it is in the log."""
+
+
 @dataclass(frozen=True)
 class Encoder:
-    """An entry to a line, without what is personal and not to be kept.
+    """The rows of a request to JSON, without what is personal and not to be kept.
 
-    *personal* has the marked fields of each use case. Equal values of a field have equal
-    hashes, so that repetitions can be counted; without the *secret* nobody can tell by
-    trying which value a hash is of.
+    *personal* has the fields of a use case that are not kept: *hashed* they are, or dropped.
+    Equal values of a field have equal hashes, so that repetitions can be counted; without
+    the *secret* nobody can tell by trying which value a hash is of.
     """
 
     personal: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    policy: PersonalPolicy = "keep"
+    hashed: bool = False
     secret: bytes = b""
 
     @classmethod
@@ -93,30 +65,62 @@ class Encoder:
     ) -> "Encoder":
         """Make the encoder of use cases with these *rows*."""
         marked = {name: personal_fields(row) for name, row in rows.items()}
-        return cls(marked, policy, secret)
+        return cls({} if policy == "keep" else marked, policy == "hash", secret)
 
-    def line(self, entry: Entry) -> Line:
-        """Return the line of *entry*.
+    def entry(
+        self,
+        use_case: str,
+        tag: str,
+        at: float,
+        ids: str,
+        rows: Sequence[Row],
+        answered: bytes,
+        batch_rows: int,
+        seconds: float,
+        request_id: str,
+        caller: str,
+        waiter: Waiter | None = None,
+    ) -> Entry:
+        """Return an answered request for the queue; *at* is in seconds since 1970.
+
+        *ids* is what the ids of its rows begin with, *answered* what was sent. Rows that
+        take microseconds are written down now: cold, and in another thread, they take more.
+        """
+        asked = self._soon(use_case, rows)
+        values = (
+            key_of(ids), use_case, tag, int(at * 1_000_000), 0, len(rows), batch_rows,
+            seconds, request_id, caller.replace("\0", "\ufffd"), asked, answered.decode(),
+        )  # fmt: skip
+        return values, None if asked else rows, waiter
+
+    def finished(self, line: Line, rows: Sequence[Row] | None) -> Line:
+        """Return *line* with *rows* as they are kept; None: it has them already.
 
         Raises:
             ValueError, TypeError: a row has no form as JSON.
         """
-        personal = self.personal.get(entry.use_case, frozenset())
-        bare = bool(personal) and self.policy != "keep"
-        return Line(
-            key_of(entry.ids),
-            entry.use_case,
-            entry.tag,
-            int(entry.at * 1_000_000),
-            0,
-            len(entry.rows),
-            entry.batch_rows,
-            entry.seconds,
-            entry.request_id,
-            entry.caller.replace("\0", "\ufffd"),
-            self._stripped(entry.rows, personal) if bare else _rows(entry.rows),
-            entry.answered.decode(),
-        )
+        if rows is None:
+            return line
+        return line._replace(asked=self._asked(line.use_case, rows))
+
+    def _asked(self, use_case: str, rows: Sequence[Row]) -> str:
+        if personal := self.personal.get(use_case):
+            return self._stripped(rows, personal)
+        if isinstance(rows, Columns):
+            return orjson.dumps(rows.fields()).decode()
+        try:
+            return _fields(rows)
+        except TypeError:  # a type or a number that only the row itself can write
+            return json.dumps([row.model_dump(mode="json") for row in rows])
+
+    def _soon(self, use_case: str, rows: Sequence[Row]) -> str:
+        """Return *rows* in JSON, nothing if they are many, or not that simple."""
+        if isinstance(rows, Columns) or self.personal.get(use_case):
+            return ""
+        try:
+            return _fields(rows)
+        except TypeError:
+            return ""
 
     def _stripped(self, rows: Sequence[Row], personal: frozenset[str]) -> str:
         kept = []
@@ -124,7 +128,7 @@ class Encoder:
             values = row.model_dump(mode="json")
             for name in personal & values.keys():
                 value = values.pop(name)
-                if self.policy == "hash":
+                if self.hashed:
                     values[name] = self._hash(name, value)
             kept.append(values)
         return json.dumps(kept)
@@ -134,10 +138,5 @@ class Encoder:
         return HASHED + hmac.digest(self.secret, text.encode(), "sha256").hex()
 
 
-def _rows(rows: Sequence[Row]) -> str:
-    if isinstance(rows, Columns):
-        return orjson.dumps(rows.fields()).decode()
-    try:
-        return orjson.dumps([row.__dict__ for row in rows]).decode()
-    except TypeError:  # a type or a number that only the row itself can write
-        return json.dumps([row.model_dump(mode="json") for row in rows])
+def _fields(rows: Sequence[Row]) -> str:
+    return orjson.dumps([row.__dict__ for row in rows]).decode()

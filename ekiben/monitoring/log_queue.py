@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 
-from ekiben.monitoring.entries import Entry, Taken
+from ekiben.monitoring.entries import Entry
 from ekiben.monitoring.log_counts import LogCounts
 
 
@@ -17,7 +17,7 @@ class LogQueue:
     def __init__(self, limit: int, counts: LogCounts) -> None:
         self._limit = limit
         self._counts = counts
-        self._entries: deque[Taken] = deque()
+        self._entries: deque[Entry] = deque()
         self._wake = threading.Event()
         self._asleep = False
         self._woken = False
@@ -29,14 +29,14 @@ class LogQueue:
         """Rows that are not in the log yet."""
         return self._accepted - self._settled
 
-    def put(self, use_case: str, rows: int, taken: Taken) -> bool:
+    def put(self, use_case: str, rows: int, entry: Entry) -> bool:
         """Take an entry of so many *rows* in; False: as much waits as may."""
         accepted = self._accepted + rows
         if accepted - self._settled > self._limit:
             return False
         self._accepted = accepted
         self._counts.accept(use_case, rows)
-        self._entries.append(taken)
+        self._entries.append(entry)
         if self._asleep:
             self._asleep = False
             self._wake.set()
@@ -45,7 +45,7 @@ class LogQueue:
     def take(self) -> Entry | None:
         """Return the oldest entry, None when there is none."""
         try:
-            return Entry(*self._entries.popleft())
+            return self._entries.popleft()
         except IndexError:
             return None
 

@@ -3,17 +3,18 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from ekiben.errors import LogUnavailable
-from ekiben.monitoring.entries import Encoder, Entry, Line
+from ekiben.monitoring.entries import Encoder, Line, Values, Waiter
 from ekiben.monitoring.log_counts import LogCounts, lost_rows
 from ekiben.monitoring.log_queue import LogQueue
 from ekiben.monitoring.sink import Sink
+from ekiben.schemas.base import Row
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +50,10 @@ class Told(Protocol):
 
 @dataclass
 class Batch:
-    """What the next transaction holds, the entries that it is of, and rows by use case."""
+    """What the next transaction holds, who waits for it, and rows by use case."""
 
     lines: list[Line] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    waiters: list[Waiter] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     total: int = 0
     since: float = 0.0
@@ -136,7 +137,7 @@ class LogWriter:
 
     def _turn(self) -> None:
         """Gather for a while, or write what is due."""
-        if not self._batch.entries:
+        if not self._batch.lines:
             self._told.waiting(self._queue.rows)
             self._queue.wait()
             self._batch.since = time.monotonic()
@@ -150,30 +151,33 @@ class LogWriter:
     def _gather(self) -> None:
         ready = 0
         while not self._batch.is_full and (entry := self._queue.take()):
-            self._add(entry)
-            ready += len(entry.rows)
+            ready += self._add(*entry)
             if ready >= TICK_ROWS:
                 ready = 0
                 time.sleep(PAUSE_SECONDS)
 
-    def _add(self, entry: Entry) -> None:
-        batch, rows = self._batch, len(entry.rows)
-        if entry.waiter is not None and entry.waiter.done():
+    def _add(
+        self, values: Values, left: Sequence[Row] | None, waiter: Waiter | None
+    ) -> int:
+        """Make an entry ready, and return its rows."""
+        line, waiters = Line._make(values), [waiter] if waiter else []
+        if waiter is not None and waiter.done():
             # Its client was told no, or has left.
-            self._queue.settle(entry.use_case, rows)
-            return
+            self._queue.settle(line.use_case, line.rows)
+            return line.rows
         try:
-            line = self._encoder.line(entry)
+            line = self._encoder.finished(line, left)
         except (TypeError, ValueError, KeyError) as error:
             log.error("prediction unwritable", extra={"reason": type(error).__name__})
-            self._give_up(
-                Batch([], [entry], {entry.use_case: rows}, rows), "unwritable"
-            )
-            return
+            rows = {line.use_case: line.rows}
+            self._give_up(Batch([], waiters, rows, line.rows), "unwritable")
+            return line.rows
+        batch = self._batch
         batch.lines.append(line)
-        batch.entries.append(entry)
-        batch.rows[entry.use_case] = batch.rows.get(entry.use_case, 0) + rows
-        batch.total += rows
+        batch.waiters += waiters
+        batch.rows[line.use_case] = batch.rows.get(line.use_case, 0) + line.rows
+        batch.total += line.rows
+        return line.rows
 
     def _write(self) -> None:
         batch = self._batch
@@ -251,7 +255,7 @@ class LogWriter:
 
     def _answer(self, batch: Batch, error: LogUnavailable | None) -> None:
         """Tell those who wait for these rows, each on its own event loop."""
-        waiters = [one.waiter for one in batch.entries if one.waiter is not None]
+        waiters = batch.waiters
         if not waiters:
             return
 

@@ -43,6 +43,7 @@ class PredictionLog:
 
     closed: bool
     _share: float
+    _encoder: Encoder
     _queue: LogQueue
     _counts: LogCounts
     _writer: LogWriter
@@ -72,18 +73,19 @@ class PredictionLog:
         counts = _counts(None if closed else directory, settings.log_url, list(rows))
         queue = LogQueue(settings.log_queue_rows, counts)
         wait = CLOSED_WAIT_SECONDS if closed else OPEN_WAIT_SECONDS
+        encoder = Encoder.of(rows, settings.log_personal, _secret(settings))
         writer = LogWriter(
             queue,
             counts,
             Sink(settings.log_url, durable=closed, wait=wait),
-            Encoder.of(rows, settings.log_personal, _secret(settings)),
+            encoder,
             told,
             Pace(0.0 if closed else settings.log_flush_ms / 1000, closed),
             lambda: directory,
             settings.log_url,
         )
         writer.start()
-        return cls(closed, settings.log_share, queue, counts, writer, told)
+        return cls(closed, settings.log_share, encoder, queue, counts, writer, told)
 
     def add(
         self,
@@ -110,12 +112,11 @@ class PredictionLog:
         if self._share < 1 and self._draw() >= self._share:
             return None
         waiter = asyncio.get_running_loop().create_future() if self.closed else None
-        at = self._clock()
-        taken = (
-            use_case, tag, at, ids, rows, answered,
+        entry = self._encoder.entry(
+            use_case, tag, self._clock(), ids, rows, answered,
             batch_rows, seconds, request_id, caller, waiter,
         )  # fmt: skip
-        if not self._queue.put(use_case, len(rows), taken):
+        if not self._queue.put(use_case, len(rows), entry):
             if self.closed:
                 raise LogUnavailable("too many rows wait for it")
             self._told.dropped(use_case, "full", len(rows))

@@ -3,11 +3,10 @@
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +20,6 @@ from ekiben.monitoring.tables import (
     MIGRATIONS,
     REQUESTS,
     logged_in,
-    request_of,
     truths_of,
 )
 from ekiben.registry.engines import available, make_engine
@@ -85,14 +83,6 @@ class PredictionStore:
         """Return a connection for one who writes again and again, and closes it."""
         with unavailable(), available(self._reads.dialect.name, self._wait):
             return self._writes.connect()
-
-    def write(self, records: Sequence[Logged]) -> None:
-        """Keep *records*, all or none; neighbours of one request stay together."""
-        requests = groupby(records, lambda one: split(one.prediction_id)[0])
-        with self._writing() as connection:
-            connection.execute(
-                REQUESTS.insert(), [request_of(list(rows)) for _, rows in requests]
-            )
 
     def count(self, use_case: str, *, since: datetime, until: datetime) -> int:
         """Return how many predictions `read` would yield."""

@@ -6,11 +6,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ekiben.monitoring.ids import joined, split
-from ekiben.monitoring.records import Logged, Observed, microseconds, moment_of
+from ekiben.monitoring.ids import joined
+from ekiben.monitoring.records import Logged, Observed, moment_of
 from ekiben.registry.migrating import Migrations
 
-MIGRATIONS = Migrations("ekiben.monitoring:migrations", "0002", "prediction_version")
+MIGRATIONS = Migrations(
+    "ekiben.monitoring:migrations", "0002", "prediction_version", waits=360
+)
+"""Half an hour: what is in the log is written anew."""
 _tables = sa.MetaData()
 REQUESTS = sa.Table(
     "request",
@@ -37,26 +40,6 @@ FEEDBACK = sa.Table(
 )
 STAMPED = ("prediction_id", "model")
 """What an answer has that is said of it beside it."""
-
-
-def request_of(rows: Sequence[Logged]) -> dict[str, object]:
-    """Return *rows* of one request, with nothing missing between them, as its record."""
-    one = rows[0]
-    key, first = split(one.prediction_id)
-    return {
-        "key": key,
-        "use_case": one.use_case,
-        "tag": one.tag,
-        "at": microseconds(one.at),
-        "first": first,
-        "rows": len(rows),
-        "batch_rows": one.batch_rows,
-        "seconds": one.seconds,
-        "request_id": one.request_id,
-        "caller": one.caller,
-        "asked": json.dumps([row.row for row in rows]),
-        "answered": json.dumps([row.answer for row in rows]),
-    }
 
 
 def logged_in(record: sa.RowMapping) -> list[Logged]:

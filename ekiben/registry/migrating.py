@@ -9,7 +9,7 @@ from ekiben.errors import LedgerTooNew
 from ekiben.registry.engines import available
 
 MIGRATION_WAITS = 6
-"""How many times as long as any other operation a migration may take."""
+"""For tables that are made or changed, while others wait to do the same."""
 MIGRATION_LOCK = 0x656B6962656E
 """The key of PostgreSQL's advisory lock that lets one process migrate at a time."""
 
@@ -19,11 +19,15 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Migrations:
-    """A chain of Alembic revisions: where it lies, its newest, the table that tells how far."""
+    """A chain of Alembic revisions: where it lies, its newest, the table that tells how far.
+
+    *waits* is how many times as long as any other operation it may take.
+    """
 
     location: str
     revision: str
     version_table: str = "alembic_version"
+    waits: int = MIGRATION_WAITS
 
     def apply(self, engine: sa.Engine, wait: float) -> None:
         """Make or migrate the tables where needed.
@@ -36,7 +40,7 @@ class Migrations:
             revision = self._current(engine)
         if revision != self.revision:
             # Several may come at once, each to wait for the one that migrates.
-            with _one_at_a_time, available(engine.dialect.name, MIGRATION_WAITS * wait):
+            with _one_at_a_time, available(engine.dialect.name, self.waits * wait):
                 self._migrate(engine)
 
     def _current(self, engine: sa.Engine) -> str | None:

@@ -37,13 +37,13 @@ class JsonColumns:
         values: dict[str, Column] = {}
         try:
             for name, check in self.checks.items():
-                found = _taken(check, [row[name] for row in rows])
+                found = _taken(check, rows, name)
                 if found is None:
                     return None
                 values[name] = found
         except (KeyError, OverflowError):
             return None
-        return Columns(self.row, values)
+        return Columns(self.row, values, rows)
 
 
 def _rows_of(body: bytes) -> list[dict[str, Any]] | None:
@@ -59,8 +59,12 @@ def _rows_of(body: bytes) -> list[dict[str, Any]] | None:
     return rows if set(map(type, rows)) == {dict} else None
 
 
-def _taken(check: Check, values: list[Any]) -> Column | None:
-    """Return the checked *values*; a truth value is no number, and a text is neither."""
+def _taken(check: Check, rows: list[dict[str, Any]], name: str) -> Column | None:
+    """Return the checked values of a field; a truth value is no number, nor is a text.
+
+    Whole numbers of a real field become what the validator makes of them, in *rows* too.
+    """
+    values = [row[name] for row in rows]
     kinds = set(map(type, values))
     match check.kind:
         case "text":
@@ -70,5 +74,9 @@ def _taken(check: Check, values: list[Any]) -> Column | None:
         case "whole":
             return check.take(np.array(values, np.int64)) if kinds == {int} else None
         case "real":
-            numbers = kinds <= {float, int}
-            return check.take(np.array(values, np.float64)) if numbers else None
+            if not kinds <= {float, int}:
+                return None
+            if int in kinds:
+                for row in rows:
+                    row[name] = float(row[name])
+            return check.take(np.array(values, np.float64))

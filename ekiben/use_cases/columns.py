@@ -15,11 +15,18 @@ Column = NDArray[Any] | list[Any]
 class Columns(Sequence[Row]):
     """The rows of one request, all checked: a column for every field of *row*, in its order.
 
-    A row is made when somebody asks for it, such as the prediction log's writer.
+    A row is made when somebody asks for it. *fields* are those of each row, where whoever
+    made the columns has them.
     """
 
-    def __init__(self, row: type[Row], values: Mapping[str, Column]) -> None:
+    def __init__(
+        self,
+        row: type[Row],
+        values: Mapping[str, Column],
+        fields: list[dict[str, Any]] | None = None,
+    ) -> None:
         self._row = row
+        self._fields = fields
         self.values = values
         self._count = len(next(iter(values.values())))
 
@@ -40,7 +47,9 @@ class Columns(Sequence[Row]):
         return next(iter(self._part(slice(start, start + 1))))
 
     def fields(self) -> list[dict[str, Any]]:
-        """Return the fields of each row."""
+        """Return the fields of each row, for the prediction log: not to be changed."""
+        if self._fields is not None:
+            return self._fields
         names = tuple(self.values)
         return [dict(zip(names, row, strict=True)) for row in self._listed()]
 

@@ -18,6 +18,7 @@ from ekiben.settings import Settings
 from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
 from tests.background import Background
+from tests.criteria_plugin import Figure
 from tests.servers import PATIENCE, PROJECT, Server, environment
 from tests.tiny import promote_in
 
@@ -111,6 +112,11 @@ class Traffic(Background):
         self.statuses: Counter[int | str] = Counter()
         self.tags: Counter[str] = Counter()
         self.slowest = 0.0
+
+    def note(self, figure: Figure) -> None:
+        """Note how much was asked, and what took longest."""
+        figure("requests, none failed", self.statuses[200])
+        figure("slowest request, s", self.slowest)
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         super().__exit__(kind, *rest)

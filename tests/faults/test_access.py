@@ -21,6 +21,7 @@ from ekiben.access.keys import Pepper, mint
 from ekiben.access.pepper import pepper_of
 from ekiben.settings import Settings
 from tests.access import BAD, TERMS, Issuer, made
+from tests.criteria_plugin import Figure
 from tests.feedback import UNKNOWN
 from tests.servers import PROJECT, Server, environment, serve
 
@@ -187,12 +188,14 @@ def test_c35_a_key_in_the_query_is_refused_beside_a_good_one_in_the_header(
 
 
 @pytest.mark.parametrize("calls", [2_000, pytest.param(14_000, marks=pytest.mark.slow)])
-def test_c35_all_refusals_take_as_long(guarded: Guarded, calls: int) -> None:
+def test_c35_all_refusals_take_as_long(
+    guarded: Guarded, calls: int, figure: Figure
+) -> None:
     found = [spread(guarded.server, guarded.secrets, calls)]
     while min(found) >= 1 and len(found) < ATTEMPTS:
         found.append(spread(guarded.server, guarded.secrets, calls))
 
-    print(f"medians {min(found):.3f} ms apart")  # noqa: T201
+    figure("medians of refusals apart, ms", min(found))
     assert min(found) < 1
 
 

@@ -12,6 +12,7 @@ from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import LEAD
 from ekiben.registry.ledger import production_at
 from ekiben.registry.store import Store
+from tests.criteria_plugin import Figure
 from tests.faults.clocks import ahead, with_a_clock
 from tests.faults.iris_home import IrisHome, Traffic, tag_of, until
 from tests.servers import Server
@@ -67,7 +68,7 @@ def warmed(home: IrisHome, server: Server) -> None:
 
 
 def test_c58_a_clock_that_jumps_or_drifts_hangs_no_request_and_no_release(
-    home: IrisHome, library: Path, tmp_path: Path
+    home: IrisHome, library: Path, tmp_path: Path, figure: Figure
 ) -> None:
     clock = tmp_path / "clock"
     clock.write_text("+0\n")
@@ -92,10 +93,8 @@ def test_c58_a_clock_that_jumps_or_drifts_hangs_no_request_and_no_release(
     assert min(sums) >= 0
     assert traffic.slowest < SLOWEST
     check_history(home)
-    print(  # noqa: T201
-        f"{traffic.statuses[200]} requests, none failed, slowest {traffic.slowest:.2f} s; "
-        f"{len(taken)} moves, slowest {max(taken):.2f} s"
-    )
+    traffic.note(figure)
+    figure("slowest move, s", max(taken))
 
 
 def check_history(home: IrisHome) -> None:

@@ -20,13 +20,14 @@ from ekiben.registry.events import Event, Grounds
 from ekiben.registry.store import Store
 from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
+from tests.criteria_plugin import Figure
 from tests.faults.conftest import PATCHED, home_beside
 from tests.servers import PATIENCE, Server, serve
 
 pytestmark = [pytest.mark.alone, pytest.mark.server]
 
 TURNOVER = get_use_case("turnover")
-CYCLES = int(os.environ.get("SWAP_CYCLES", "5"))
+CYCLES = [5, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(2400)])]
 CONNECTIONS = 32
 WORKERS = 2
 EXTRA = {
@@ -34,10 +35,9 @@ EXTRA = {
     "BENTOML_CONFIG_OPTIONS": f"services.ekiben.workers={WORKERS}",
 }
 BETWEEN_MOVES = 1.9
-GRACE = 0.5
-BUSY_GRACE = 1.5
-"""Seconds after the effective time in which workers may still differ, the machine being
-idle or busy; how long they did is printed."""
+GRACE = 1.5
+"""Seconds after the effective time in which workers may still differ beside clients that
+take both processors; 0.5 is promised."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ async def cycle(
     installed: Installation,
     url: str,
     rows: list[dict[str, Any]],
-    cycles: int = CYCLES,
+    cycles: int,
 ) -> tuple[list[Got], list[Event]]:
     """Promote and roll back *cycles* times under load."""
     stop = asyncio.Event()
@@ -184,26 +184,30 @@ def memory(server: Server) -> int:
     return sum(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.parametrize("cycles", CYCLES, ids="{}-cycles".format)
 def test_swaps_under_load_lose_nothing_mix_nothing_and_come_at_their_time(
-    installed: Installation, swapping: Server
+    installed: Installation, swapping: Server, cycles: int, figure: Figure
 ) -> None:
     table = load(TURNOVER.dataset, cache=installed.home, offline=True)
     rows = TURNOVER.encoding.rows_of(table.frame.iloc[:200])
     workers = swapping.workers()
     before = memory(swapping)
 
-    got, events = asyncio.run(cycle(installed, swapping.url, rows))
+    got, events = asyncio.run(cycle(installed, swapping.url, rows, cycles))
 
     assert {one.status for one in got} == {200}
     assert all(is_right(one, installed) for one in got)
-    check_times(got, events[1:])
+    late = lateness(got, events[1:])
     assert swapping.workers() == workers
     grown = memory(swapping) - before
     during, steady = p99(got, events[1:])
-    print(  # noqa: T201
-        f"requests {len(got)}, moves {len(events)}, grown {grown / 2**20:.1f} MiB, "
-        f"p99 {during * 1000:.0f} ms during swaps, {steady * 1000:.0f} ms else"
-    )
+    figure("requests", len(got))
+    figure("moves", len(events))
+    figure("grown, MiB", grown / 2**20)
+    figure("p99 near a move, ms", during * 1000)
+    figure("p99 else, ms", steady * 1000)
+    figure("latest worker, ms", late[-1] * 1000)
+    assert late[-1] < GRACE
     assert grown < 60 * 2**20
 
 
@@ -239,11 +243,17 @@ def is_right(one: Got, installed: Installation) -> bool:
     return all(same(value, one.prediction[key]) for key, value in expected.items())
 
 
-def check_times(got: list[Got], events: list[Event]) -> None:
-    """Check that between two moves every answer is by the version that was production."""
+def lateness(got: list[Got], events: list[Event]) -> list[float]:
+    """Return, shortest first, for how long after each move the version before still answered.
+
+    It is told by when such an answer was asked for: later than that it was not begun.
+    """
+    late = []
     for event, following in zip(events, [*events[1:], None], strict=True):
-        start = event.effective.timestamp() + BUSY_GRACE
+        start = event.effective.timestamp()
         end = following.effective.timestamp() if following else float("inf")
-        settled = [one for one in got if one.asked > start and one.had < end]
-        assert settled
-        assert {one.prediction["model"] for one in settled} == {event.to_tag}
+        within = [one for one in got if one.asked > start and one.had < end]
+        assert event.to_tag in {one.prediction["model"] for one in within}
+        others = [one for one in within if one.prediction["model"] != event.to_tag]
+        late.append(max((one.asked - start for one in others), default=0.0))
+    return sorted(late)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from ekiben.errors import LedgerUnavailable
 from ekiben.registry.database import WAIT_SECONDS, LedgerDatabase
+from tests.criteria_plugin import Figure
 from tests.faults.conftest import PATCHED, home_beside
 from tests.faults.iris_home import (
     IRIS,
@@ -165,6 +166,7 @@ def test_c55_postgresql_away_costs_no_prediction_and_is_used_again(
     fault: Fault,
     told: str,
     noticed: bool,
+    figure: Figure,
 ) -> None:
     before = home.events()
     with LedgerDatabase.opened(home.url) as database, Traffic(server) as traffic:
@@ -185,10 +187,8 @@ def test_c55_postgresql_away_costs_no_prediction_and_is_used_again(
         until(lambda: tag_of(server) == home.first, 60)
 
     assert waited < WAIT_SECONDS + BUSY
-    print(  # noqa: T201
-        f"{fault.__name__}: {traffic.statuses[200]} requests, none failed, "
-        f"slowest {traffic.slowest:.2f} s; promote refused after {waited:.2f} s"
-    )
+    traffic.note(figure)
+    figure("promote refused after, s", waited)
 
 
 def test_c55_without_a_version_in_memory_predictions_need_the_ledger(
@@ -232,7 +232,7 @@ def test_c55_without_the_limits_a_promotion_waits_for_the_lock_for_ever(
 
 
 def test_c55_postgresql_that_takes_a_second_for_each_answer(
-    home: IrisHome, server: Server, network: SlowProxy
+    home: IrisHome, server: Server, network: SlowProxy, figure: Figure
 ) -> None:
     with LedgerDatabase.opened(home.url) as database, Traffic(server) as traffic:
         before = database.ledger().last("iris")
@@ -250,13 +250,15 @@ def test_c55_postgresql_that_takes_a_second_for_each_answer(
     assert waited < WAIT_SECONDS + BUSY
     with LedgerDatabase.opened(home.url) as database:
         assert database.verified().last("iris") == before
-    print(  # noqa: T201
-        f"{traffic.statuses[200]} requests, none failed, slowest {traffic.slowest:.2f} s"
-    )
+    traffic.note(figure)
 
 
 def test_c54_a_rollback_without_postgresql_is_in_the_ledger_once_it_is_back(
-    home: IrisHome, server: Server, database_server: Postgres, network: SlowProxy
+    home: IrisHome,
+    server: Server,
+    database_server: Postgres,
+    network: SlowProxy,
+    figure: Figure,
 ) -> None:
     home.promote_unasked(home.second)
     until(lambda: tag_of(server) == home.second, 60)
@@ -278,7 +280,8 @@ def test_c54_a_rollback_without_postgresql_is_in_the_ledger_once_it_is_back(
         until(lambda: tag_of(server) == home.first, 60)
 
     told_once(home, before)
-    print(f"back {took:.2f} s after the command; {traffic.statuses[200]} requests")  # noqa: T201
+    traffic.note(figure)
+    figure("back after the command, s", took)
 
 
 def told_once(home: IrisHome, before: int) -> None:
@@ -328,7 +331,7 @@ def writing(path: Path, seconds: float) -> Iterator[None]:
     "seconds", [pytest.param(1.0, id="1-s"), pytest.param(30.0, id="30-s", marks=slow)]
 )
 def test_c55_sqlite_locked_by_another_writer(
-    trained: IrisHome, sqlite_server: Server, seconds: float
+    trained: IrisHome, sqlite_server: Server, seconds: float, figure: Figure
 ) -> None:
     file = trained.path / "ekiben" / "ledger.db"
     with (
@@ -337,24 +340,19 @@ def test_c55_sqlite_locked_by_another_writer(
     ):
         before = database.ledger().last("iris")
         with writing(file, seconds):
-            started = time.monotonic()
             if seconds < WAIT_SECONDS:
                 trained.promote_unasked(trained.second)
             else:
                 with pytest.raises(LedgerUnavailable, match="locked"):
                     promote(database, trained.second, before)
                 refused(trained.run("promote", "iris", trained.second), "locked")
-            waited = time.monotonic() - started
             assert not cut_off(sqlite_server)
         if seconds > WAIT_SECONDS:
             assert database.verified().last("iris") == before
             trained.promote_unasked(trained.second)
         until(lambda: tag_of(sqlite_server) == trained.second, 60)
 
-    print(  # noqa: T201
-        f"{traffic.statuses[200]} requests, none failed, "
-        f"slowest {traffic.slowest:.2f} s, waited {waited:.2f} s"
-    )
+    traffic.note(figure)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.criteria_plugin import Figure
 from tests.faults.lives import (
     FLOWERS,
     TWO_WORKERS,
@@ -85,7 +86,9 @@ def fleet(
         yield Fleet(door.url, servers)
 
 
-def test_c67_a_server_that_drains_under_load_loses_no_request(fleet: Fleet) -> None:
+def test_c67_a_server_that_drains_under_load_loses_no_request(
+    fleet: Fleet, figure: Figure
+) -> None:
     server = fleet.servers["patient"]
     with Traffic(fleet.url, rate=100) as traffic:
         time.sleep(1)
@@ -98,7 +101,8 @@ def test_c67_a_server_that_drains_under_load_loses_no_request(fleet: Fleet) -> N
     assert code in CALM
     assert {one.status for one in traffic.outcomes} == {200}
     assert_gone(server)
-    print(f"{len(traffic.outcomes)} requests, stopped in {seconds:.1f} s")  # noqa: T201
+    figure("requests while it stopped", len(traffic.outcomes))
+    figure("stopped in, s", seconds)
 
 
 def test_c67_without_the_grace_requests_are_lost(fleet: Fleet) -> None:
@@ -111,7 +115,6 @@ def test_c67_without_the_grace_requests_are_lost(fleet: Fleet) -> None:
 
     lost = [one for one in traffic.outcomes if one.status != 200]
     assert lost
-    print(f"{len(lost)} of {len(traffic.outcomes)} lost")  # noqa: T201
 
 
 def test_c67_a_drained_server_serves_on_until_it_is_stopped(
@@ -237,7 +240,7 @@ def test_c68_it_can_be_stopped_while_it_starts(home: Path, seconds: float) -> No
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_c68_fifty_slow_clients_hold_nobody_up(home: Path) -> None:
+def test_c68_fifty_slow_clients_hold_nobody_up(home: Path, figure: Figure) -> None:
     with serve(home, extra=FLOWERS | DRAIN) as server:
         port = int(server.url.rpartition(":")[2])
         slow = [half_a_request(port) for _ in range(50)]
@@ -247,7 +250,7 @@ def test_c68_fifty_slow_clients_hold_nobody_up(home: Path) -> None:
 
         assert server.process.wait(STOP_SECONDS) in CALM
         assert_gone(server)
-        print(f"stopped in {time.monotonic() - began:.1f} s")  # noqa: T201
+        figure("stopped beside slow clients in, s", time.monotonic() - began)
         for one in slow:
             one.close()
 

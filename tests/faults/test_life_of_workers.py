@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.criteria_plugin import Figure
 from tests.faults.lives import (
     FLOWERS,
     TWO_WORKERS,
@@ -93,7 +94,7 @@ def new_key(home: Path) -> str:
     ],
 )
 def test_c65_c75_a_killed_worker_is_replaced_and_only_its_own_requests_fail(
-    home: Path, container: dict[str, str]
+    home: Path, container: dict[str, str], figure: Figure
 ) -> None:
     began = time.monotonic()
     with serve(home, extra=TWO_WORKERS | container) as server:
@@ -123,7 +124,8 @@ def test_c65_c75_a_killed_worker_is_replaced_and_only_its_own_requests_fail(
     assert after - before >= 0.8 * len(traffic.since(traffic.outcomes[0].at + 1))
     assert starts == 3
     assert "a worker died" in said
-    print(f"replaced after {seconds:.1f} s, asked again {len(again)}")  # noqa: T201
+    figure("worker replaced after, s", seconds)
+    figure("of its requests asked again", len(again))
 
 
 PLAIN = """
@@ -165,7 +167,7 @@ def test_c65_workers_do_not_outlive_their_supervisor(home: Path) -> None:
             httpx.get(server.url, timeout=2)
 
 
-def test_c66_a_worker_that_is_stopped_is_replaced(home: Path) -> None:
+def test_c66_a_worker_that_is_stopped_is_replaced(home: Path, figure: Figure) -> None:
     with serve(home, extra=FLOWERS | HANG) as server:
         (worker,) = server.workers()
         with Probe(server.url, "/livez") as probe:
@@ -177,7 +179,7 @@ def test_c66_a_worker_that_is_stopped_is_replaced(home: Path) -> None:
             seconds = until(lambda: probe.answers[-1] == "alive", 30)
         assert "silent" in probe.answers
         assert "has not moved for 5 s" in output(server)
-    print(f"served again after {seconds:.1f} s")  # noqa: T201
+    figure("served again after, s", seconds)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.criteria_plugin import Figure
 from tests.faults.raw_client import (
     OpenLoop,
     Reply,
@@ -46,7 +47,7 @@ def costly(tmp_path: Path) -> Iterator[StubServer]:
     ],
 )
 def test_c23_ten_times_the_capacity_is_refused_fast_and_the_rest_answered(
-    costly: StubServer, seconds: int
+    costly: StubServer, seconds: int, figure: Figure
 ) -> None:
     async def scenario() -> tuple[list[Reply], OpenLoop, list[Reply], float]:
         worked.append(costly.cpu_seconds())
@@ -70,14 +71,13 @@ def test_c23_ten_times_the_capacity_is_refused_fast_and_the_rest_answered(
     refused = [one for one in flood.replies if one.status != 200]
     capacity, rate = len(before) / 3, len(answered) / seconds
     late = quantile99(flood.late)
-    slow = sorted(one.seconds for one in refused)
-    print(  # noqa: T201
-        f"capacity {capacity:.0f}/s, offered {len(flood.replies) / seconds:.0f}/s, "
-        f"goodput {rate:.0f}/s, refusals p50 {slow[len(slow) // 2] * 1000:.1f} ms "
-        f"p99 {p99(refused) * 1000:.1f} ms, answers p99 {p99(answered) * 1000:.0f} ms, "
-        f"p99 before {p99(before) * 1000:.0f} ms, after {p99(after) * 1000:.0f} ms, "
-        f"{held:.0f} rows in flight, this client woke up {late * 1000:.1f} ms late"
-    )
+    figure("capacity, requests/s", capacity)
+    figure("offered", len(flood.replies) / seconds)
+    figure("answered", rate)
+    figure("p99 of refusals, ms", p99(refused) * 1000)
+    figure("client late, ms", late * 1000)
+    figure("p99 before, ms", p99(before) * 1000)
+    figure("p99 after, ms", p99(after) * 1000)
     assert {one.status for one in refused} == {503}
     assert all(1 <= int(one.headers["retry-after"]) <= 5 for one in refused)
     assert 0 < held <= 2 * 500 / ROW_MS
@@ -182,7 +182,7 @@ async def ask(port: int, request: bytes) -> Reply:
 
 @measures_time
 def test_c27_singles_beside_requests_of_a_thousand_rows_wait_little(
-    tmp_path: Path,
+    tmp_path: Path, figure: Figure
 ) -> None:
     many = [flower(1 + number % 1000 / 50) for number in range(1000)]
     large = request_bytes(many)
@@ -200,12 +200,10 @@ def test_c27_singles_beside_requests_of_a_thousand_rows_wait_little(
         assert {one.status for one in (*singles, *thousands)} == {200}
         for one in thousands:
             assert [p["echo"] for p in one.body] == [r["sepal_length"] for r in many]
-        print(  # noqa: T201
-            f"{settings} singles' p99 alone {p99(alone) * 1000:.1f} ms, beside 1,000-row "
-            f"requests {p99(singles) * 1000:.1f} ms; {len(thousands)} of those"
-        )
         return p99(alone), p99(singles)
 
     alone, beside = measured(tmp_path)
 
+    figure("p99 of singles alone, ms", alone * 1000)
+    figure("beside 1,000 rows, ms", beside * 1000)
     at_most(3 * alone + 0.005, beside)

@@ -11,6 +11,7 @@ from ekiben import upkeep
 from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.ledger import Production
 from ekiben.registry.store import Store
+from tests.criteria_plugin import Figure
 from tests.faults.iris_home import IrisHome
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(3600)]
@@ -32,11 +33,13 @@ def standing(home: IrisHome) -> tuple[int, Production]:
     "kills",
     [
         pytest.param(4, id="some"),
-        pytest.param(200, id="all", marks=pytest.mark.slow),
+        pytest.param(
+            200, id="all", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]
+        ),
     ],
 )
 def test_c44_a_promotion_that_is_killed_is_whole_or_never_was(
-    tmp_path: Path, kills: int
+    tmp_path: Path, kills: int, figure: Figure
 ) -> None:
     home = IrisHome.make(tmp_path)
     home.promote_first()
@@ -72,4 +75,5 @@ def test_c44_a_promotion_that_is_killed_is_whole_or_never_was(
     if again.returncode:
         assert "is production already" in again.stderr
     assert standing(home)[1].tag == home.first
-    print(f"{killed} of {kills} killed, {done} promoted all the same")  # noqa: T201
+    figure("promotions killed", f"{killed} of {kills}")
+    figure("moved all the same", done)

@@ -21,6 +21,7 @@ from ekiben.predictor import load_predictor, same
 from ekiben.registry.store import Store
 from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
+from tests.criteria_plugin import Figure
 from tests.faults.lives import FLOWERS
 from tests.faults.traffic import IRIS, Traffic
 from tests.haproxy import balance
@@ -156,7 +157,7 @@ def check(traffic: Traffic, *releases: Release) -> set[str]:
 
 @pytest.mark.slow
 def test_c72_an_upgrade_and_its_way_back_lose_nothing(
-    releases: tuple[Release, Release], haproxy: str, tmp_path: Path
+    releases: tuple[Release, Release], haproxy: str, tmp_path: Path, figure: Figure
 ) -> None:
     a, b = releases
     with (
@@ -171,7 +172,7 @@ def test_c72_an_upgrade_and_its_way_back_lose_nothing(
 
     assert check(traffic, a, b) == {a.tag, b.tag}
     assert traffic.outcomes[-1].body[0]["model"] == a.tag
-    print(f"{len(traffic.outcomes)} requests")  # noqa: T201
+    figure("requests", len(traffic.outcomes))
 
 
 def test_c72_what_never_gets_ready_replaces_nobody_and_what_does_loses_nothing(

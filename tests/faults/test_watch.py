@@ -20,6 +20,7 @@ from ekiben.registry.database import LedgerDatabase
 from ekiben.registry.events import Event, Grounds
 from ekiben.registry.manifest import Manifest
 from ekiben.registry.store import Store
+from tests.criteria_plugin import Figure
 from tests.faulty import IRIS, faulty, sound
 from tests.servers import PROJECT, Server, environment, serve
 from tests.timing import at_most, measures_time
@@ -177,7 +178,7 @@ def server(home: Home) -> Iterator[Server]:
     ],
 )
 def test_c51_a_version_that_fails_later_is_rolled_back_by_the_server(
-    home: Home, server: Server, fault: str, said: str
+    home: Home, server: Server, fault: str, said: str, figure: Figure
 ) -> None:
     bad = faulty(home.store, home.good, fault)
     home.promote(bad)
@@ -192,7 +193,7 @@ def test_c51_a_version_that_fails_later_is_rolled_back_by_the_server(
     assert back.actor.startswith("server ")
     assert said in back.reason
     took = back.effective.timestamp() - first_fault(traffic, fault)
-    print(f"{fault}: back {took:.1f} s after the fault; {back.reason}")  # noqa: T201
+    figure(f"back after {fault}, s", took)
     # Half a second for a worker that only follows, or more on a busy machine.
     settled = back.effective.timestamp() + 0.5 * BUSY
     assert traffic.tags_since(settled) == {home.good.card.tag}

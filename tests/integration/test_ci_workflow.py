@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 
-from ekiben.cli import app
+from ekiben.cli import imported
 from ekiben.settings import PREFIX, Settings
 from tests.servers import PROJECT
 
@@ -41,7 +40,7 @@ ON_PAGE = [
 
 def command_of(words: list[str]) -> tuple[Any, list[str]]:
     """Follow *words* from group to command; return it and what is left."""
-    command: Any = typer.main.get_command(app)
+    command, words = imported(words[0]), words[1:]
     while hasattr(command, "get_command"):
         command = command.get_command(None, words[0])
         assert command is not None, words

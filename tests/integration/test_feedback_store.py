@@ -11,7 +11,7 @@ import pytest
 from uuid_utils import uuid7
 
 from ekiben.errors import LogUnavailable
-from ekiben.monitoring.entries import Encoder, Entry
+from ekiben.monitoring.entries import Encoder
 from ekiben.monitoring.feedback_store import (
     Counted,
     FeedbackStore,
@@ -23,7 +23,7 @@ from ekiben.monitoring.opening import LateStore
 from ekiben.monitoring.records import Logged, Observed
 from ekiben.monitoring.sink import Sink
 from ekiben.schemas.spam import Message
-from tests.logbook import NOON, spam_at, stamped
+from tests.logbook import NOON, line_of, spam_at, stamped, write
 from tests.servers import PROJECT
 
 DAY = timedelta(days=1)
@@ -46,7 +46,7 @@ def window(until: datetime = NOON + DAY, most: int = 1000) -> Window:
 
 def test_feedback_comes_back_with_its_prediction(log: FeedbackStore) -> None:
     records = [spam_at(minute) for minute in range(3)]
-    log.write(records)
+    write(log, records)
     truth = told(records[1], "spam")
 
     assert log.record([truth]) == Recorded(1, 0, 0)
@@ -57,7 +57,7 @@ def test_feedback_comes_back_with_its_prediction(log: FeedbackStore) -> None:
 
 def test_only_predictions_of_the_use_case_are_known(log: FeedbackStore) -> None:
     mine, other = spam_at(), spam_at(tag="iris:a")
-    log.write([mine, other])
+    write(log, [mine, other])
     ids = [mine.prediction_id, other.prediction_id, str(uuid7())]
 
     assert log.known("spam", ids) == {mine.prediction_id}
@@ -66,7 +66,7 @@ def test_only_predictions_of_the_use_case_are_known(log: FeedbackStore) -> None:
 
 def test_the_first_label_stays_and_another_one_is_told(log: FeedbackStore) -> None:
     one, two = spam_at(), spam_at()
-    log.write([one, two])
+    write(log, [one, two])
     log.record([told(one, "spam")])
 
     again = log.record([told(one, "spam"), told(one, "ham"), told(two), told(two, 1)])
@@ -82,7 +82,7 @@ def test_the_first_label_stays_and_another_one_is_told(log: FeedbackStore) -> No
 
 def test_a_thousand_at_once(log: FeedbackStore) -> None:
     records = [spam_at() for _ in range(1000)]
-    log.write(records)
+    write(log, records)
     told_all = [told(one) for one in records]
 
     assert len(log.known("spam", [one.prediction_id for one in records])) == 1000
@@ -112,7 +112,7 @@ def test_of_processes_that_post_the_same_each_item_is_accepted_exactly_once(
     log: FeedbackStore, url: str
 ) -> None:
     records = [spam_at() for _ in range(400)]
-    log.write(records)
+    write(log, records)
     ids = [one.prediction_id for one in records]
     children = [
         subprocess.Popen(
@@ -142,7 +142,7 @@ def test_versions_are_counted_the_newest_first(log: FeedbackStore) -> None:
         [spam_at(m) for m in range(4)],
         [spam_at(m, tag="spam:b") for m in (2, 9)],
     )
-    log.write([*old, *new, spam_at(1, tag="iris:a")])
+    write(log, [*old, *new, spam_at(1, tag="iris:a")])
     log.record([told(old[0]), told(old[3]), told(new[0])])
 
     assert log.count_by_version(window()) == [
@@ -161,7 +161,7 @@ def test_versions_are_counted_the_newest_first(log: FeedbackStore) -> None:
 
 def test_the_newest_that_are_labelled_are_read(log: FeedbackStore) -> None:
     records = [spam_at(minute) for minute in range(5)]
-    log.write(records)
+    write(log, records)
     log.record([told(one) for one in records[:4]])
 
     def minutes(most: int, limit: int) -> Sequence[str]:
@@ -176,7 +176,7 @@ def test_the_newest_that_are_labelled_are_read(log: FeedbackStore) -> None:
 def test_delays_are_of_the_labels_that_came_in_the_time(log: FeedbackStore) -> None:
     early, late = spam_at(0), spam_at(10)
     other = spam_at(tag="iris:a")
-    log.write([early, late, other])
+    write(log, [early, late, other])
     log.record([told(early, after=7200), told(late, after=30), told(other, after=9)])
     hour = NOON + timedelta(hours=1)
 
@@ -187,7 +187,7 @@ def test_delays_are_of_the_labels_that_came_in_the_time(log: FeedbackStore) -> N
 
 def test_the_first_prediction_without_feedback_is_found(log: FeedbackStore) -> None:
     records = [spam_at(minute) for minute in range(4)]
-    log.write(records)
+    write(log, records)
     log.record([told(records[0]), told(records[1]), told(records[3])])
 
     assert log.first_unlabelled("spam", NOON) == records[2].at
@@ -201,9 +201,10 @@ def test_rows_of_one_request_have_feedback_of_their_own(
     ids = [begin + end for end in NUMBERS[:4]]
     asked = [Message(text=f"row {number}") for number in range(4)]
     at = NOON.timestamp()
-    entry = Entry("spam", "spam:a", at, begin, asked, answered, 4, 0.1, "r", "")
+    encoder = Encoder()
+    entry = encoder.entry("spam", "spam:a", at, begin, asked, answered, 4, 0.1, "r", "")
     sink = Sink(url, durable=False, wait=5)
-    sink.write([Encoder().line(entry)])
+    sink.write([line_of(encoder, entry)])
     sink.close()
     later = NOON + timedelta(minutes=1)
     unknown = begin + NUMBERS[4]

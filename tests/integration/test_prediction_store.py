@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,17 +13,20 @@ from uuid_utils import uuid7
 
 from ekiben.errors import UnknownPrediction
 from ekiben.monitoring import store
-from ekiben.monitoring.entries import Encoder, Entry, Line
+from ekiben.monitoring.entries import Encoder, Line
 from ekiben.monitoring.ids import joined
 from ekiben.monitoring.records import Observed, microseconds
 from ekiben.monitoring.sink import Sink
 from ekiben.monitoring.store import PredictionStore
+from ekiben.registry import engines
 from ekiben.registry.engines import make_engine
 from ekiben.registry.migrating import Migrations
 from ekiben.schemas.spam import Message
-from tests.logbook import NOON, spam_at, stamped
+from tests.logbook import NOON, line_of, spam_at, stamped, write
+from tests.postgres import Postgres
 
 LATER = NOON + timedelta(days=1)
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def test_a_record_comes_back_as_it_was(log: PredictionStore) -> None:
     record = spam_at(
         row={"text": "Zürich\x1b ☃ 😀"}, batch_rows=3, seconds=0.25, caller="k-1"
     )
-    log.write([record])
+    write(log, [record])
     assert log.find(record.prediction_id) == record
     assert log.find(record.prediction_id.upper()) == record
 
@@ -50,13 +53,14 @@ def test_what_is_not_there_is_unknown(log: PredictionStore, name: str) -> None:
 def test_the_versions_that_answered_are_found_in_all_of_the_window(
     log: PredictionStore,
 ) -> None:
-    log.write(
+    write(
+        log,
         [
             spam_at(0, tag="spam:old"),
             *(spam_at(minute, tag="spam:a") for minute in (1, 2, 3000)),
             spam_at(100_000, tag="spam:b"),
             spam_at(5, tag="iris:a"),
-        ]
+        ],
     )
     after = NOON + timedelta(minutes=1)
 
@@ -72,7 +76,7 @@ def test_a_window_is_read_in_order_and_chunks(
     monkeypatch.setattr(store, "CHUNK", 3)
     # Several of one moment, so that a chunk ends within one.
     records = [spam_at(minute) for minute in (0, 1, 1, 1, 1, 1, 2, 3)]
-    log.write([*records[::-1], spam_at(1, tag="iris:a")])
+    write(log, [*records[::-1], spam_at(1, tag="iris:a")])
     found = list(
         log.read(
             "spam", since=NOON + timedelta(minutes=1), until=NOON + timedelta(minutes=3)
@@ -84,7 +88,7 @@ def test_a_window_is_read_in_order_and_chunks(
 
 
 def test_one_version_is_read_alone(log: PredictionStore) -> None:
-    log.write([spam_at(0), spam_at(1, tag="spam:b")])
+    write(log, [spam_at(0), spam_at(1, tag="spam:b")])
     found = log.read("spam", since=NOON, until=NOON + timedelta(days=1), tag="spam:b")
     assert [record.tag for record, _ in found] == ["spam:b"]
 
@@ -122,7 +126,7 @@ def test_a_sample_says_how_many_there_were_and_is_the_same_every_time(
     log: PredictionStore,
 ) -> None:
     records = [spam_at(minute) for minute in range(400)]
-    log.write([*records, spam_at(1, tag="spam:b"), spam_at(1, tag="iris:a")])
+    write(log, [*records, spam_at(1, tag="spam:b"), spam_at(1, tag="iris:a")])
     window = {"since": NOON, "until": NOON + timedelta(minutes=300)}
 
     count, found = log.sample("spam", tag="spam:a", most=1000, **window)
@@ -140,8 +144,11 @@ def request(rows: int, minute: int = 0) -> Line:
     ids, answered = stamped([{"label": "ham"}] * rows, "spam:a")
     asked = [Message(text=f"minute {minute}, row {number}") for number in range(rows)]
     at = (NOON + timedelta(minutes=minute)).timestamp()
-    entry = Entry("spam", "spam:a", at, ids, asked, answered, rows, 0.25, "r-1", "k-1")
-    return Encoder().line(entry)
+    encoder = Encoder()
+    entry = encoder.entry(
+        "spam", "spam:a", at, ids, asked, answered, rows, 0.25, "r-1", "k-1"
+    )
+    return line_of(encoder, entry)
 
 
 @pytest.fixture
@@ -207,15 +214,22 @@ def test_a_sample_of_many_rows_is_drawn_from_many_requests(
 FIRST = Migrations("ekiben.monitoring:migrations", "0001", "prediction_version")
 
 
+def begin_with_a_row_a_record(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Make the tables as they were before a request was one record."""
+    upgrade = command.upgrade
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+        FIRST.apply(engine, 5.0)
+
+
 def test_a_log_of_a_row_a_record_is_brought_up_to_date(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine(url, 5.0)
     one, other = "019aa41e-6f0b-7c52-9d43-0f2b8c61e7aa", str(uuid7())
-    upgrade = command.upgrade
-    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
-    FIRST.apply(engine, 5.0)
-    monkeypatch.undo()
+    begin_with_a_row_a_record(engine, monkeypatch)
     with engine.begin() as connection:
         for identity in (one, other):
             connection.execute(
@@ -251,3 +265,26 @@ def test_a_log_of_a_row_a_record_is_brought_up_to_date(
     assert record.at == NOON
     assert truth == Observed(one, "spam", LATER, LATER, "k-1")
     assert found[other][1] is None
+
+
+def test_a_long_log_is_brought_up_to_date_however_long_a_statement_may_take(
+    postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres_server.new_database()
+    engine = make_engine(url, 5.0)
+    begin_with_a_row_a_record(engine, monkeypatch)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO prediction SELECT gen_random_uuid(), 'spam', 'spam:a', n,"
+                " '{}', '{}', 1, 0.25, 'r-1', 'k-1' FROM generate_series(1, 100000) n"
+            )
+        )
+    engine.dispose()
+    # Half a second: these rows take longer, as millions take longer than 4.5 s.
+    monkeypatch.setattr(engines, "SERVER_SHARE", 0.1)
+
+    with PredictionStore.opened(url) as opened:
+        rows = opened.count("spam", since=EPOCH, until=NOON)
+
+    assert rows == 100_000

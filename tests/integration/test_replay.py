@@ -19,7 +19,7 @@ from ekiben.registry.store import Store
 from ekiben.training import fit, libraries
 from ekiben.use_cases.catalog import USE_CASES, get_use_case
 from tests.criteria_plugin import Figure
-from tests.logbook import answered, logged
+from tests.logbook import answered, logged, write
 from tests.models import Trainings
 from tests.servers import Server
 from tests.tiny import NOON, card, productions, promote_in
@@ -104,7 +104,7 @@ def test_a_thousand_predictions_are_identical_before_and_after_a_rollback(
         for version, part in zip(versions(name), (rows[::2], rows[1::2]), strict=True):
             promote_in(ledger, version.card.tag, version.digest)
             predictor = load_predictor(store, get_use_case(name), version.card.tag)
-            log.write(answered(predictor, part, timedelta(hours=1)))
+            write(log, answered(predictor, part, timedelta(hours=1)))
 
         before = tallied(url, name, store)
         roll_back(ledger, name)
@@ -127,7 +127,7 @@ def test_one_altered_answer_of_a_thousand_is_found(
     answer = records[700].answer | {"probability": altered}
     records[700] = replace(records[700], answer=answer)
     with PredictionStore.opened(url) as log:
-        log.write(records)
+        write(log, records)
 
     found = tallied(url, "spam", store)
 
@@ -157,7 +157,7 @@ def test_what_a_server_answered_is_answered_again(
                     logged(tag, row, fields, datetime.now(UTC), prediction_id=identity)
                 )
     with PredictionStore.opened(url) as log:
-        log.write(records)
+        write(log, records)
 
     ledger = f"sqlite:///{home / 'ekiben' / 'ledger.db'}"
     found = tallied(ledger, name, Store.at(home), url)

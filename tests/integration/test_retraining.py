@@ -18,7 +18,7 @@ from ekiben.retraining import Retrained, Window, gather, retrain
 from ekiben.training import libraries
 from ekiben.use_cases.catalog import get_use_case
 from ekiben.use_cases.use_case import UseCase
-from tests.logbook import answered, feed_back
+from tests.logbook import answered, feed_back, write
 from tests.models import Trainings
 from tests.tiny import card
 
@@ -73,7 +73,7 @@ def fill(
     predictor = replace(trainings.predictor(use_case.name), tag=tag)
     records = answered(predictor, rows, timedelta(hours=1))
     with PredictionStore.opened(url) as log:
-        log.write(records)
+        write(log, records)
     truths = zip(records, chosen[target].tolist(), strict=True)
     flag = use_case.name == "fraud"  # its prediction says true, its table 1
     feed_back(

@@ -27,6 +27,7 @@ from ekiben.registry.store import Store
 from ekiben.schemas.drift import Drift, PartDrift, Shares, SignalDrift
 from ekiben.settings import Settings
 from tests import tiny
+from tests.logbook import write
 
 runner = CliRunner()
 FIELDS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
@@ -65,7 +66,8 @@ def ask(home: Path, *, shift: float = 0.0, age: timedelta = timedelta(hours=1)) 
         *(widths(1, shift if "petal_w" in name else 0) for name in FIELDS), strict=True
     )
     with PredictionStore.opened(Settings(home=home).log_url) as log:
-        log.write(
+        write(
+            log,
             [
                 Logged(
                     prediction_id=str(uuid7()),
@@ -80,7 +82,7 @@ def ask(home: Path, *, shift: float = 0.0, age: timedelta = timedelta(hours=1)) 
                     caller="",
                 )
                 for row in rows
-            ]
+            ],
         )
 
 

@@ -19,6 +19,7 @@ from ekiben.monitoring.store import PredictionStore
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import USE_CASES, get_use_case
 from ekiben.use_cases.use_case import UseCase
+from tests.logbook import write
 
 runner = CliRunner()
 NOW = datetime.now(UTC)
@@ -52,7 +53,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def keep(home: Path, *records: Logged) -> None:
     with PredictionStore.opened(Settings(home=home).log_url) as store:
-        store.write(records)
+        write(store, records)
 
 
 def run(*words: str) -> Result:

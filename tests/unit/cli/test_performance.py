@@ -12,6 +12,7 @@ from ekiben.cli import app
 from ekiben.monitoring.feedback_store import FeedbackStore
 from ekiben.monitoring.records import Logged, Observed
 from ekiben.settings import Settings
+from tests.logbook import write
 
 RUN = CliRunner()
 ANSWER = {"label": "spam", "probability": 0.9, "threshold": 0.5}
@@ -39,7 +40,7 @@ def keep(log: FeedbackStore, *, days: float, labels: tuple[str, ...]) -> None:
             "r",
             "",
         )
-        log.write([one])
+        write(log, [one])
         came = at + timedelta(hours=1)
         if label:
             log.record([Observed(one.prediction_id, label, came, came, "")])

@@ -19,7 +19,7 @@ from ekiben.monitoring.store import PredictionStore
 from ekiben.registry.local import LocalRollbacks
 from ekiben.registry.store import Store
 from ekiben.settings import Settings
-from tests.logbook import logged
+from tests.logbook import logged, write
 from tests.servers import PROJECT, environment
 from tests.tiny import productions
 
@@ -312,7 +312,7 @@ def test_prune_leaves_a_version_by_which_logged_rows_were_answered(
 ) -> None:
     done("promote", "iris", tags[2])
     with PredictionStore.opened(Settings(home=home).log_url) as log:
-        log.write([logged(tags[1], {}, {}, datetime.now(UTC))])
+        write(log, [logged(tags[1], {}, {}, datetime.now(UTC))])
 
     assert done("prune", "--keep", "1") == "nothing to remove\n"
 

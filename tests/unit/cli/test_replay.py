@@ -23,7 +23,7 @@ from ekiben.registry.store import Store
 from ekiben.settings import Settings
 from ekiben.use_cases.turnover import TURNOVER
 from tests.doctored import PLAIN, registered_again, small, trained
-from tests.logbook import answered, feed_back
+from tests.logbook import answered, feed_back, write
 from tests.servers import PROJECT, environment
 from tests.tiny import promote
 
@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = TURNOVER.encoding.rows_of(unseen)
     records = answered(load_predictor(store, TURNOVER, tag), rows, timedelta(hours=1))
     with PredictionStore.opened(Settings(home=home).log_url) as log:
-        log.write(records)
+        write(log, records)
     labels = unseen["leaves"].tolist()
     known = {one.prediction_id: labels[n] for n, one in enumerate(records[:40])}
     feed_back(Settings(home=home).log_url, known)
@@ -97,7 +97,7 @@ def written(log_url: str, record: Logged, **changed: Any) -> str:
     """Log *record* again with changes, under an id of its own."""
     identity = record.prediction_id[:-6] + "abcdef"
     with PredictionStore.opened(log_url) as log:
-        log.write([replace(record, prediction_id=identity, **changed)])
+        write(log, [replace(record, prediction_id=identity, **changed)])
     return identity
 
 

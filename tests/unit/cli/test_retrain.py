@@ -24,7 +24,7 @@ from ekiben.predictor import load_predictor
 from ekiben.registry.store import Store
 from ekiben.settings import Settings
 from ekiben.use_cases.spam import SPAM
-from tests.logbook import answered, feed_back
+from tests.logbook import answered, feed_back, write
 from tests.servers import PROJECT, environment
 from tests.tiny import productions
 
@@ -50,7 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = answered(predictor, SPAM.encoding.rows_of(later), timedelta(days=2))
     log_url = Settings(home=home).log_url
     with PredictionStore.opened(log_url) as log:
-        log.write(records)
+        write(log, records)
     known = zip(records[:-20], later["label"], strict=False)
     feed_back(log_url, {one.prediction_id: label for one, label in known})
     return home
@@ -113,7 +113,7 @@ def written(home: Path, records: Sequence[Logged], labels: Sequence[str]) -> Non
     """Log *records* with feedback."""
     url = Settings(home=home).log_url
     with PredictionStore.opened(url) as log:
-        log.write(records)
+        write(log, records)
     pairs = zip(records, labels, strict=True)
     feed_back(url, {one.prediction_id: label for one, label in pairs})
 

@@ -1,15 +1,18 @@
 """What becomes a line of the log, and what is kept of personal fields."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 import pytest
 
-from ekiben.monitoring.entries import Encoder, Entry, PersonalPolicy
+from ekiben.monitoring.entries import Encoder, Entry, Line, PersonalPolicy
 from ekiben.monitoring.records import HASHED
 from ekiben.schemas.base import Personal, Row, personal_fields
 from ekiben.schemas.spam import Message
 from ekiben.schemas.topics import Project
+from ekiben.use_cases.columns import Columns
+from tests.logbook import line_of
 
 IDS = "019aa41e-6f0b-7c52-9d43-0f2b8c61e"
 ANSWERED = b'[{"label":"ham"},{"label":"spam"}]'
@@ -22,8 +25,14 @@ class Visit(Row):
     pages: int
 
 
-def entry(*rows: Row, caller: str = "k-1") -> Entry:
-    return Entry("visits", "v:a", 12.5, IDS, rows, ANSWERED, 3, 0.25, "r-1", caller)
+def entry(encoder: Encoder, rows: Sequence[Row], caller: str = "k-1") -> Entry:
+    return encoder.entry(
+        "visits", "v:a", 12.5, IDS, rows, ANSWERED, 3, 0.25, "r-1", caller
+    )
+
+
+def line(encoder: Encoder, *rows: Row, caller: str = "k-1") -> Line:
+    return line_of(encoder, entry(encoder, rows, caller))
 
 
 def encoder(policy: PersonalPolicy) -> Encoder:
@@ -31,28 +40,24 @@ def encoder(policy: PersonalPolicy) -> Encoder:
 
 
 def row_of(policy: PersonalPolicy, row: Row) -> dict[str, object]:
-    (found,) = json.loads(encoder(policy).line(entry(row)).asked)
+    (found,) = json.loads(line(encoder(policy), row).asked)
     return dict(found)
 
 
 def test_a_line_has_all_rows_of_a_request_and_its_answers_as_they_were_sent() -> None:
-    given = entry(Visit(name="Zoë\0☃", age=7, pages=2), Visit(name="b", age=8, pages=3))
+    rows = Visit(name="Zoë\0☃", age=7, pages=2), Visit(name="b", age=8, pages=3)
 
-    line = encoder("keep").line(given)
+    made = line(encoder("keep"), *rows)
 
-    assert (line.key, line.first, line.rows, line.batch_rows) == (
-        IDS.replace("-", ""),
-        0,
-        2,
-        3,
-    )
-    assert (line.use_case, line.tag, line.at) == ("visits", "v:a", 12_500_000)
-    assert (line.seconds, line.request_id, line.caller) == (0.25, "r-1", "k-1")
-    assert json.loads(line.asked) == [
+    key = IDS.replace("-", "")
+    assert (made.key, made.first, made.rows, made.batch_rows) == (key, 0, 2, 3)
+    assert (made.use_case, made.tag, made.at) == ("visits", "v:a", 12_500_000)
+    assert (made.seconds, made.request_id, made.caller) == (0.25, "r-1", "k-1")
+    assert json.loads(made.asked) == [
         {"name": "Zoë\0☃", "age": 7, "pages": 2},
         {"name": "b", "age": 8, "pages": 3},
     ]
-    assert line.answered == ANSWERED.decode()
+    assert made.answered == ANSWERED.decode()
 
 
 def test_personal_fields_are_dropped() -> None:
@@ -75,8 +80,8 @@ def test_equal_values_of_a_field_have_equal_hashes_and_nothing_of_them_is_left()
 
 def test_a_hash_is_worth_nothing_without_the_secret() -> None:
     row = Visit(name="Zoë", age=7, pages=2)
-    line = Encoder.of({"visits": Visit}, "hash", b"t" * 32).line(entry(row))
-    assert json.loads(line.asked)[0]["name"] != row_of("hash", row)["name"]
+    made = line(Encoder.of({"visits": Visit}, "hash", b"t" * 32), row)
+    assert json.loads(made.asked)[0]["name"] != row_of("hash", row)["name"]
 
 
 def test_a_number_too_large_for_the_fast_writer_is_kept() -> None:
@@ -85,11 +90,21 @@ def test_a_number_too_large_for_the_fast_writer_is_kept() -> None:
 
 
 def test_what_postgresql_cannot_hold_does_not_stop_a_line() -> None:
-    line = encoder("keep").line(entry(Visit(name="a", age=1, pages=2), caller="a\0b"))
-    assert "\0" not in line.asked + line.caller
+    made = line(encoder("keep"), Visit(name="a", age=1, pages=2), caller="a\0b")
+    assert "\0" not in made.asked + made.caller
 
 
 @pytest.mark.parametrize("row", [Message, Project], ids=lambda row: row.__name__)
 def test_texts_are_personal_and_the_schema_does_not_say_so(row: type[Row]) -> None:
     assert personal_fields(row) == {"text"}
     assert "ersonal" not in json.dumps(row.model_json_schema()["properties"])
+
+
+def test_few_rows_are_written_down_at_once_and_many_or_personal_ones_later() -> None:
+    few = [Visit(name="a", age=7, pages=2)]
+    many = Columns(Visit, {"name": ["a"], "age": [7], "pages": [2]})
+
+    assert entry(encoder("keep"), few)[1] is None
+    assert entry(encoder("keep"), many)[1] is many
+    assert entry(encoder("hash"), few)[1] is few
+    assert line(encoder("keep"), *many).asked == line(encoder("keep"), *few).asked

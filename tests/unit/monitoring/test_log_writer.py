@@ -1,6 +1,7 @@
 """The queue and its writer: what is refused, what is tried again, what is given up and counted."""
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ import pytest
 
 from ekiben.errors import LogUnavailable
 from ekiben.monitoring import log_writer
-from ekiben.monitoring.entries import Encoder, Line, Taken
+from ekiben.monitoring.entries import Encoder, Line
 from ekiben.monitoring.log_counts import LogCounts
 from ekiben.monitoring.log_queue import LogQueue
 from ekiben.monitoring.log_writer import LogWriter, Pace
@@ -76,9 +77,10 @@ class Bench:
         self.queue = LogQueue(limit, counts)
         pace = Pace(0.0 if closed else 0.01, closed)
         sink = cast(Sink, self.disk)
-        self.writer = LogWriter(self.queue, counts, sink, Encoder(), self.numbers, pace)
+        encoder = Encoder()
+        self.writer = LogWriter(self.queue, counts, sink, encoder, self.numbers, pace)
         self.log = PredictionLog(
-            closed, 1.0, self.queue, counts, self.writer, self.numbers
+            closed, 1.0, encoder, self.queue, counts, self.writer, self.numbers
         )
 
     def add(self, rows: int = 1, text: Any = "a") -> "asyncio.Future[None] | None":
@@ -268,6 +270,7 @@ def test_a_share_leaves_requests_out(make: Callable[..., Bench]) -> None:
     bench.log = PredictionLog(
         False,
         0.1,
+        Encoder(),
         bench.queue,
         LogCounts.in_memory(["spam"]),
         bench.writer,
@@ -301,8 +304,11 @@ def test_a_fault_of_ours_is_counted_and_ends_no_thread(
 def test_the_queue_hands_out_in_order() -> None:
     queue = LogQueue(10, LogCounts.in_memory(["spam"]))
     for number in range(3):
-        taken: Taken = ("spam", "t", float(number), "", [], b"", 1, 0.1, "", "", None)
-        assert queue.put("spam", 1, taken)
+        ids, answered = stamped([{"label": "ham"}], "spam:a")
+        row = Message(text=str(number))
+        entry = Encoder().entry("spam", "t", 0, ids, [row], answered, 1, 0.1, "", "")
+        assert queue.put("spam", 1, entry)
     found = [queue.take() for _ in range(4)]
-    assert [one.at for one in found if one] == [0.0, 1.0, 2.0]
+    texts = [json.loads(one[0][-2])[0]["text"] for one in found if one]
+    assert texts == ["0", "1", "2"]
     assert found[3] is None

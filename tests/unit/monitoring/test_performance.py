@@ -23,6 +23,7 @@ from ekiben.monitoring.performance import (
 )
 from ekiben.monitoring.records import HASHED, Logged, Observed
 from ekiben.use_cases.catalog import get_use_case
+from tests.logbook import write
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 MONTH_AGO = NOW - timedelta(days=30)
@@ -58,7 +59,7 @@ def answered(age: float, *, p: float = 0.9, tag: str = "spam:a") -> Logged:
 
 def keep(log: FeedbackStore, told: Sequence[tuple[Logged, str | None, float]]) -> None:
     """Log predictions, each with its label and how many seconds later that came."""
-    log.write([one for one, _, _ in told])
+    write(log, [one for one, _, _ in told])
     observed = [
         Observed(one.prediction_id, label, came, came, "")
         for one, label, after in told

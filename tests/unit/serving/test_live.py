@@ -19,6 +19,7 @@ from ekiben.serving.live import Live, performance_of
 from ekiben.serving.read_api import groups_of
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import get_use_case
+from tests.logbook import write
 
 SPAM = get_use_case("spam")
 
@@ -37,7 +38,7 @@ def keep(log: FeedbackStore, tag: str, labels: str, *, days: float = 1.0) -> Non
         Logged(str(uuid7()), "spam", tag, at, {"text": "a"}, answer, 1, 0.1, "r", "")
         for _ in labels
     ]
-    log.write(records)
+    write(log, records)
     came = at + timedelta(minutes=1)
     names = {"s": "spam", "h": "ham"}
     log.record(
