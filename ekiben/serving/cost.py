@@ -4,16 +4,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-WAITING_SECONDS = 0.05
-"""A call that takes so long by the clock holds up all others, worked for or waited for."""
-
 T = TypeVar("T")
 
 BUCKETS = 16
 SHARE_OF_NEWEST = 0.2
-SHARE_OF_LONGER_WAIT = 0.05
-SHARE_OF_SHORTER_WAIT = 0.5
-"""A wait that a busy machine causes comes and goes; one of the model's own comes every time."""
 
 
 class Cost:
@@ -55,23 +49,17 @@ class Cost:
         """Make *call*, which answers *rows* rows, and take in what it took.
 
         Processor time of this thread, so that a busy machine does not make a model slow,
-        and what it waits every time: for a device, a network, threads of its own. But all
-        of a call so long that it must not happen on the event loop again.
+        and what it waits: for a device, a network, threads of its own. A wait of the
+        model's own comes every time; one that the call before did not have is the
+        machine's: stopped, throttled or taken by others.
         """
         start, worked = time.perf_counter(), time.thread_time()
         result = call()
         worked, seconds = time.thread_time() - worked, time.perf_counter() - start
-        waited = self._own_wait(rows, max(0.0, seconds - worked))
-        self.learn(rows, seconds if seconds > WAITING_SECONDS else worked + waited)
+        bucket, waited = self._bucket(rows), max(0.0, seconds - worked)
+        self.learn(rows, worked + min(waited, self._waits[bucket]))
+        self._waits[bucket] = waited
         return result
-
-    def _own_wait(self, rows: int, waited: float) -> float:
-        """Return what a call of *rows* rows waits by itself, now that one *waited*."""
-        bucket = self._bucket(rows)
-        known = self._waits[bucket]
-        share = SHARE_OF_LONGER_WAIT if waited > known else SHARE_OF_SHORTER_WAIT
-        self._waits[bucket] = known + share * (waited - known)
-        return self._waits[bucket]
 
     @staticmethod
     def _bucket(rows: int) -> int:

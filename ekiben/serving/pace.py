@@ -1,6 +1,7 @@
 """How long what is in flight will take: the model's cost, and what comes on top of it."""
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 from ekiben.serving.cost import SHARE_OF_NEWEST, Cost
@@ -35,6 +36,7 @@ class Pace:
         self._batch_seconds = limits.batch_seconds
         self._queue_seconds = limits.queue_seconds
         self._beside = 0.0
+        self._newest = deque([0.0, 0.0], maxlen=3)
         self.allowed = limits.queue_seconds
         """Seconds of work that may be in flight."""
         self.calm_rows = math.inf
@@ -42,8 +44,10 @@ class Pace:
 
     def learn(self, cost: Cost, rows: int, jobs: int, seconds: float) -> None:
         """Take in that a busy worker took *seconds* from the call before to the end of this one."""
-        beside = max(0.0, seconds - cost.expected(rows)) / jobs
-        self._beside += SHARE_OF_NEWEST * (beside - self._beside)
+        self._newest.append(max(0.0, seconds - cost.expected(rows)) / jobs)
+        # A worker that was stopped for a second is not slow after it.
+        middle = sorted(self._newest)[1]
+        self._beside += SHARE_OF_NEWEST * (middle - self._beside)
         self.know(cost)
 
     def know(self, cost: Cost) -> None:

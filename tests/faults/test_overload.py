@@ -1,6 +1,7 @@
 """C-23, C-24, C-25, C-27: what cannot be answered in time is refused at once, and nothing else suffers."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,6 +179,30 @@ def threads_of(pid: int) -> int:
 async def ask(port: int, request: bytes) -> Reply:
     async with connect(port) as connection:
         return await connection.ask(request)
+
+
+def test_c23_a_server_that_was_held_up_refuses_nobody_after_it(tmp_path: Path) -> None:
+    large = request_bytes([flower(1.0)] * 1000)
+
+    async def held_up(server: StubServer) -> list[list[Reply]]:
+        async def stop_often() -> list[Reply]:
+            for _ in range(5):
+                await asyncio.sleep(0.3)
+                server.process.send_signal(signal.SIGSTOP)
+                await asyncio.sleep(0.3)
+                server.process.send_signal(signal.SIGCONT)
+            return []
+
+        return await asyncio.gather(
+            closed_loop(server.port, ONE, 8, 5),
+            closed_loop(server.port, large, 2, 5),
+            stop_often(),
+        )
+
+    with stub_server(tmp_path, call_ms=2, row_ms=0.02) as server:
+        replies = asyncio.run(held_up(server))
+
+    assert {one.status for some in replies for one in some} == {200}
 
 
 @measures_time

@@ -1,6 +1,7 @@
 """What a model call is expected to take."""
 
 import time
+from functools import partial
 
 from ekiben.serving.cost import Cost
 
@@ -32,26 +33,24 @@ def test_the_newest_call_moves_the_expectation_by_a_fifth() -> None:
     assert abs(cost.expected(1) - 0.012) < 1e-12
 
 
-def test_a_call_that_waits_long_is_expected_to_take_that_long() -> None:
-    cost = Cost()
-
-    cost.time(1, lambda: time.sleep(0.02))
-    assert cost.expected(1) < 0.02
-
-    cost.time(1, lambda: time.sleep(0.06))
-    assert cost.expected(1) > 0.01
-
-
 def test_a_call_that_always_waits_costs_its_wait_and_one_that_waited_once_does_not() -> (
     None
 ):
     waits, once = Cost(), Cost()
 
-    for _ in range(40):
-        waits.time(1, lambda: time.sleep(0.005))
-    once.time(1, lambda: time.sleep(0.005))
     for _ in range(10):
-        once.time(1, lambda: None)
+        waits.time(1, lambda: time.sleep(0.02))
+    for seconds in (0.0, 0.5, 0.0, 0.0, 0.5, 0.0):
+        once.time(1, partial(time.sleep, seconds))
 
-    assert waits.expected(1) > 0.002
-    assert once.expected(1) < 0.0005
+    assert waits.expected(1) > 0.01
+    assert once.expected(1) < 0.005
+
+
+def test_a_size_whose_first_call_was_held_up_is_not_taken_for_slow() -> None:
+    cost = Cost()
+    cost.time(1, lambda: None)
+
+    cost.time(8, lambda: time.sleep(0.5))
+
+    assert cost.expected(8) < 0.1
