@@ -77,9 +77,11 @@ def undo(use_case: str, home: Path, url: str, row: dict[str, Any], *, to: str) -
     """
     command = (sys.executable, "-m", "ekiben", "rollback", use_case, "--json")
     environment = {**os.environ, "BENTOML_HOME": str(home)}
-    with ThreadPoolExecutor(ASKERS) as pool:
+    with ThreadPoolExecutor(ASKERS) as pool, ExitStack() as stack:
+        # Opened before the clock starts: to make one takes a while of a processor.
+        clients = [stack.enter_context(httpx.Client()) for _ in range(ASKERS)]
         start = time.monotonic()
-        asked = [pool.submit(ask, url, row, to, start) for _ in range(ASKERS)]
+        asked = [pool.submit(ask, one, url, row, to, start) for one in clients]
         subprocess.run(command, env=environment, check=True, capture_output=True)
         took = time.monotonic() - start
         seen = [one for found in asked for one in found.result()]
@@ -102,20 +104,21 @@ def told(command: float, seen: Sequence[Seen], to: str) -> Undo:
     return Undo(command, min(right), max(at for at, tag in seen if tag != to))
 
 
-def ask(url: str, row: dict[str, Any], to: str, start: float) -> list[Seen]:
+def ask(
+    client: httpx.Client, url: str, row: dict[str, Any], to: str, start: float
+) -> list[Seen]:
     """Ask until *to* has answered for a while; return when, and which version it was."""
     seen: list[Seen] = []
     settled = start + MOST_SECONDS
-    with httpx.Client() as client:
-        while (now := time.monotonic()) < settled:
-            answer = client.post(url, json={"rows": [row]})
-            if answer.status_code != 200:
-                raise LoadFailed(f"{answer.status_code}: {answer.text}")
-            tag = answer.headers.get("x-model")
-            if tag == to and (not seen or seen[-1][1] != to):
-                settled = now + QUIET_SECONDS
-            seen.append((now - start, tag))
-            time.sleep(PAUSE_SECONDS)
+    while (now := time.monotonic()) < settled:
+        answer = client.post(url, json={"rows": [row]})
+        if answer.status_code != 200:
+            raise LoadFailed(f"{answer.status_code}: {answer.text}")
+        tag = answer.headers.get("x-model")
+        if tag == to and (not seen or seen[-1][1] != to):
+            settled = now + QUIET_SECONDS
+        seen.append((now - start, tag))
+        time.sleep(PAUSE_SECONDS)
     return seen
 
 

@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
-from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
 from ekiben.errors import EkibenError
@@ -168,6 +167,9 @@ def main() -> None:
     try:
         app()
     except EkibenError as error:
+        # Imported late: most commands have nothing to say in colour.
+        from rich.console import Console
+
         Console(stderr=True, soft_wrap=True).print(
             f"ekiben: {error}", style="red", markup=False, highlight=False
         )

@@ -4,8 +4,6 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from ekiben.registry.files import Mismatch
 
 MODULE = "bentoml.sklearn"
@@ -25,6 +23,10 @@ def load_estimator(files: Mapping[str, bytes]) -> Any:
     for name in (DESCRIPTION, MODEL):
         if name not in files:
             raise Mismatch(f"{name} is missing")
+    # Both take long to import, and a rollback loads nothing.
+    import joblib
+    import yaml
+
     try:
         described = yaml.safe_load(files[DESCRIPTION])
     except yaml.YAMLError:
@@ -32,8 +34,6 @@ def load_estimator(files: Mapping[str, bytes]) -> Any:
     module = described.get("module") if isinstance(described, dict) else None
     if module != MODULE:
         raise Mismatch(f"{DESCRIPTION} names module {module!r}")
-    import joblib  # takes long, and a rollback loads nothing
-
     try:
         return joblib.load(io.BytesIO(files[MODEL]))
     except Exception as error:

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from ekiben.errors import CorruptLedger
 from ekiben.registry.canonical import digest_json
 
-LEAD = timedelta(milliseconds=175)
+LEAD = timedelta(milliseconds=100)
 """From an event's creation to its effect: longer than the poll of any worker, so that
 all of them know of a move before the moment at which they make it together."""
 

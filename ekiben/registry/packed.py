@@ -4,8 +4,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 BENTO_FILE = "bento.yaml"
 LABEL = "ekiben.production."
 """Before a use case's name: the label of a Bento that says which of its versions answers."""
@@ -49,6 +47,8 @@ def read_packed(source: Path) -> Packed | None:
     file = source.resolve().parent / BENTO_FILE
     if not file.is_file():
         return None
+    import yaml  # takes a while, and most commands run outside of a Bento
+
     bento = yaml.safe_load(file.read_text(encoding="utf-8"))
     labels = bento.get("labels") or {}
     production: dict[str, str] = {}

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 class Record(BaseModel):
     """A fact that is written once and read back unchanged."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Most are only ever read as parts of others.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class DataCard(Record):

@@ -13,7 +13,7 @@ from ekiben.serving.roster import Choice, Roster
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.125
+POLL_SECONDS = 0.05
 
 
 class Releases(Protocol):

@@ -97,7 +97,7 @@ class LedgerReleases:
             CorruptLedger: the new events do not follow from what is known.
         """
         if self._corrupt and self._corrupt[0] == position:
-            raise self._corrupt[1]  # the follower asks eight times a second
+            raise self._corrupt[1]  # the follower asks twenty times a second
         events, head = self._open().news(known.head.sequence)
         try:
             verify_chain(events, head, known.head)

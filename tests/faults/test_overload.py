@@ -184,7 +184,7 @@ async def ask(port: int, request: bytes) -> Reply:
 def test_c23_a_server_that_was_held_up_refuses_nobody_after_it(tmp_path: Path) -> None:
     large = request_bytes([flower(1.0)] * 1000)
 
-    async def held_up(server: StubServer) -> list[list[Reply]]:
+    async def held_up(server: StubServer) -> tuple[list[Reply], ...]:
         async def stop_often() -> list[Reply]:
             for _ in range(5):
                 await asyncio.sleep(0.3)

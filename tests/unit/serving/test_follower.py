@@ -10,8 +10,9 @@ import pytest
 
 from ekiben.datasets import load
 from ekiben.errors import ProbeStopped, StoreUnavailable
+from ekiben.registry.events import LEAD
 from ekiben.registry.store import Store
-from ekiben.serving.follower import Follower
+from ekiben.serving.follower import POLL_SECONDS, Follower
 from ekiben.serving.roster import Choice, Roster
 from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
@@ -267,3 +268,7 @@ def test_where_production_cannot_be_loaded_at_the_start_its_fallback_answers(
     roster.load()
 
     assert roster.predictor("iris").tag == choices[0].tag
+
+
+def test_every_worker_looks_before_the_moment_of_a_move() -> None:
+    assert timedelta(seconds=2 * POLL_SECONDS) <= LEAD
