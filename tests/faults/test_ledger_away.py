@@ -59,10 +59,18 @@ def network(database_server: Postgres) -> Iterator[SlowProxy]:
 
 
 @pytest.fixture(scope="module")
-def home(trained: IrisHome, database_server: Postgres, network: SlowProxy) -> IrisHome:
+def home(
+    trained: IrisHome,
+    database_server: Postgres,
+    network: SlowProxy,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> IrisHome:
+    """The versions of *trained*, and orders of its own: another ledger counts otherwise."""
+    path = tmp_path_factory.mktemp("ledger-in-postgresql")
+    (path / "models").symlink_to(trained.path / "models")
     direct = database_server.new_database()
     url = direct.replace(f":{database_server.port}/", f":{network.port}/")
-    made = replace(trained, extra={"EKIBEN_DATABASE_URL": url})
+    made = replace(trained, path=path, extra={"EKIBEN_DATABASE_URL": url})
     made.promote_first()
     return made
 
