@@ -18,6 +18,7 @@ from ekiben.access.database import KeyDatabase
 from ekiben.access.pepper import pepper_of
 from ekiben.access.quotas import DAY_SECONDS
 from ekiben.access.rates import Rate
+from ekiben.serving.access_follower import POLL_SECONDS
 from ekiben.settings import Settings
 from tests.access import made
 from tests.criteria_plugin import Figure
@@ -54,7 +55,10 @@ class Shop:
         return key.id, secret
 
     def settle(self) -> None:
-        """Wait until every worker knows the keys made so far: until it knows another."""
+        """Wait until every worker knows the keys made so far: until it knows another.
+
+        It takes four looks of a worker: one that is quicker may answer all that come.
+        """
         _, secret = self.key()
         headers, until = {"Authorization": f"Bearer {secret}"}, time.time() + PATIENCE
         in_a_row = 0
@@ -63,6 +67,7 @@ class Shop:
             answer = httpx.get(f"{self.server.url}/v1/models", headers=headers)
             in_a_row = in_a_row + 1 if answer.status_code == 200 else 0
             assert time.time() < until, answer.text
+            time.sleep(4 * POLL_SECONDS / (8 * WORKERS))
 
 
 @contextmanager

@@ -56,6 +56,10 @@ def fuzz(
     *document* takes the place of the server's own; *only* is the one operation to ask.
     """
     (directory / "schemathesis.toml").write_text(CONFIG)
+    if document is None:
+        # From its address, Schemathesis would not ask that address itself.
+        document = directory / "openapi.json"
+        document.write_text(httpx.get(f"{url}/openapi.json").text)
     report = directory / "report.json"
     options = ["--url", url, "--checks", "all", "--max-examples", str(cases)]
     options += ["--seed", str(seed)]
@@ -63,7 +67,7 @@ def fuzz(
     options += ["--header", f"Authorization:Bearer {key}"] if key else []
     output = ["--no-color", "--warnings", "off", "--report-json-path", str(report)]
     done = subprocess.run(
-        [*SCHEMATHESIS, str(document or f"{url}/openapi.json"), *options, *output],
+        [*SCHEMATHESIS, str(document), *options, *output],
         cwd=directory,
         env={
             **os.environ,
