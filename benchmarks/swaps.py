@@ -49,7 +49,7 @@ CONNECTIONS = 32
 WORKERS = 2
 VERSIONS = 3
 BETWEEN_MOVES = 0.35
-"""A move takes effect after 0.2 s; one that comes sooner would only replace it."""
+"""A move takes effect after 0.1 s; one that comes sooner would only replace it."""
 BETWEEN_LOADS = 4.0
 LOAD_SECONDS = 60.0
 MOST = 2.0
