@@ -53,6 +53,8 @@ class Model:
 
     standing: list[str]
     moves: list[tuple[float, str]]
+    believed: int = 0
+    """The newest event at which the ledger said so, too."""
     counts: dict[str, int] = field(default_factory=dict)
 
     def moved(self, event: Event) -> None:
@@ -234,8 +236,12 @@ class Api(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_says_what_we_believe(self) -> None:
-        ledger, standing = self.world.ledger.ledger(), self.world.model.standing
-        found = ledger.production("iris")
+        newest, standing = self.world.ledger.head_sequence(), self.world.model.standing
+        assert newest == len(self.world.model.moves)
+        if newest == self.world.model.believed:
+            return
+        self.world.model.believed = newest
+        found = self.world.ledger.ledger().production("iris")
         assert found is not None
         assert found.tag == standing[-1]
         assert found.previous == (standing[-2] if len(standing) > 1 else None)
