@@ -61,7 +61,7 @@ class ShortProtocol(EdgeProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if self._parsing and app is self.app:
-            self._held = cycle
+            self._held = self._running = cycle
         else:
             super()._start_asgi_task(cycle, app)
 

@@ -32,6 +32,7 @@ class TimedProtocol(HttpToolsProtocol):
         "_half_open",
         "_header_limit",
         "_header_lines",
+        "_running",
         "closing_since",
         "phase",
         "received",
@@ -53,6 +54,7 @@ class TimedProtocol(HttpToolsProtocol):
         # Of the message that is coming in; with its body, and with what follows it.
         self.received = 0
         self._half_open = True
+        self._running: Any = None
         self._header_limit = self.limits.header_bytes
         self._header_lines = self.limits.header_count
         self.write_paused_since: float | None = None
@@ -67,6 +69,26 @@ class TimedProtocol(HttpToolsProtocol):
         """End the time for the client to read."""
         super().resume_writing()
         self.write_paused_since = None
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Remember the request that is being answered: `cycle` is the one that came last."""
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered; uvicorn tells the one that came last."""
+        self._tell()
+        super().connection_lost(exc)
+
+    def _tell(self) -> None:
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+
+    def is_closing(self) -> bool:
+        """Return whether it only waits for its last bytes to be taken, or for its end."""
+        return self.transport.is_closing()
 
     def check(self, now: float, before: float) -> None:
         """End the connection if at *now* it will have taken too long; *before* is the last look."""
@@ -129,7 +151,7 @@ class TimedProtocol(HttpToolsProtocol):
     def evict(self) -> None:
         """End the connection at once, to make room."""
         self.phase = REFUSED
-        self.transport.abort()
+        self._end()
 
     def refuse(self, code: str) -> None:
         """Refuse what came in, after the answers that are still owed, and close."""
@@ -163,4 +185,9 @@ class TimedProtocol(HttpToolsProtocol):
 
     def _abort(self, reason: str) -> None:
         metrics.closed_connections.labels(reason).inc()
+        self._end()
+
+    def _end(self) -> None:
+        # From now on the transport takes nothing: an answer to it would be an error.
+        self._tell()
         self.transport.abort()

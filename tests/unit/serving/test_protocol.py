@@ -69,7 +69,8 @@ def test_canary_uvicorn_takes_its_protocol_from_where_we_put_ours(
 
 @pytest.mark.parametrize(
     "name",
-    ["_should_upgrade", "_unset_keepalive_if_required", "data_received",
+    ["_should_upgrade", "_start_asgi_task", "_unset_keepalive_if_required",
+     "connection_lost", "data_received",
      "on_headers_complete", "on_message_complete", "pause_writing", "resume_writing"],
 )  # fmt: skip
 def test_canary_uvicorn_s_protocol_has_the_methods_that_ours_changes(name: str) -> None:
@@ -170,6 +171,52 @@ def test_where_all_are_at_work_the_newest_is_refused(made: Callable[..., Any]) -
     assert ended == ["", "", "", "closed"]
     assert b" 503 " in written
     assert b"\r\nretry-after: 1\r\n" in written
+
+
+def test_the_newest_gets_the_place_of_one_that_is_being_closed(
+    made: Callable[..., Any],
+) -> None:
+    def steps() -> tuple[list[str], str]:
+        late = [made() for _ in range(3)]
+        for one in late:
+            one.data_received(b"GET / HT")
+            one.check(10, 0.0)
+        newest = made()
+        return [one.transport.ended for one in late], newest.transport.ended
+
+    late, newest = on_a_loop(steps)
+
+    assert sorted(late) == ["aborted", "closed", "closed"]
+    assert newest == ""
+
+
+def lost(opened: Any) -> None:
+    opened.connection_lost(None)
+
+
+def not_read(opened: Any) -> None:
+    opened.pause_writing()
+    opened.check(opened.write_paused_since + 20, 0.0)
+
+
+def evicted(opened: Any) -> None:
+    opened.evict()
+
+
+@pytest.mark.parametrize("end", [lost, not_read, evicted])
+def test_the_request_that_is_answered_hears_of_the_end_though_others_wait_behind_it(
+    made: Callable[..., Any], end: Callable[[Any], None]
+) -> None:
+    async def run() -> tuple[bool, bool]:
+        opened = made()
+        opened.data_received(HEAD + b"first")
+        first = opened.cycle
+        opened.data_received(HEAD + b"other")
+        assert opened.cycle is not first
+        end(opened)
+        return first.disconnected, first.message_event.is_set()
+
+    assert asyncio.run(run()) == (True, True)
 
 
 def test_limits_come_from_the_settings() -> None:
