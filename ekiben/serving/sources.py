@@ -2,7 +2,8 @@
 
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ekiben import releases
@@ -88,7 +89,7 @@ class LedgerReleases:
             verify_chain(ledger.events, ledger.head)
         except CorruptLedger as error:
             log.error("ledger corrupt; run ekiben verify", extra={"reason": str(error)})
-        return ledger
+        return Ledger(_without_reports(ledger.events), ledger.head)
 
     def _newer(self, known: Ledger, position: int) -> Ledger:
         """Return *known* and what came since; who wrote past the chain moves nothing.
@@ -101,17 +102,18 @@ class LedgerReleases:
         events, head = self._open().news(known.head.sequence)
         try:
             verify_chain(events, head, known.head)
-            return Ledger((*known.events, *events), head)
+            return Ledger((*known.events, *_without_reports(events)), head)
         except CorruptLedger:
             # A database restored or failed over may have lost events and be sound.
             return self._whole(position)
 
     def _whole(self, position: int) -> Ledger:
         try:
-            return self._open().verified()
+            ledger = self._open().verified()
         except CorruptLedger as error:
             self._corrupt = position, error
             raise
+        return Ledger(_without_reports(ledger.events), ledger.head)
 
 
 class PinnedReleases:
@@ -168,6 +170,13 @@ class PinnedReleases:
 def actor() -> str:
     """Return how the ledger names this server."""
     return f"server {socket.gethostname()}"
+
+
+def _without_reports(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Return *events* without what the gates found: it is nearly all that they take, and
+    is not looked at here once the chain is verified.
+    """
+    return tuple(replace(one, report=None) for one in events)
 
 
 def _choice(event: Event, before: Choice | None, *, rejected: bool = False) -> Choice:

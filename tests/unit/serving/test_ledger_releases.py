@@ -1,14 +1,17 @@
 """What a server reads from the ledger, and what it makes of one that was changed by hand."""
 
+import gc
 import logging
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ekiben.errors import CorruptLedger
 from ekiben.registry.database import LedgerDatabase
+from ekiben.registry.events import Event, Grounds
 from ekiben.registry.store import Store
 from ekiben.serving.sources import LedgerReleases
 from tests.tiny import promote_in
@@ -62,6 +65,30 @@ def test_new_events_are_read_as_they_come(
     promote_in(database, "iris:d")
 
     assert chosen(releases) == "iris:d"
+
+
+def test_no_report_of_the_gates_is_kept(
+    database: LedgerDatabase, releases: LedgerReleases
+) -> None:
+    def move(tag: str) -> None:
+        grounds = Grounds(actor="a test", report={"gates": [tag]})
+        database.append(
+            "iris",
+            lambda found: found.promote(
+                "iris", tag, "0" * 64, grounds,
+                seen=found.last("iris"), at=datetime.now(UTC),
+            ),
+        )  # fmt: skip
+
+    move("iris:c")
+    assert chosen(releases) == "iris:c"
+    move("iris:d")
+    assert chosen(releases) == "iris:d"
+
+    held = [one for one in gc.get_objects() if isinstance(one, Event)]
+    tags = {one.to_tag: one.report for one in held}
+    assert tags.keys() >= {"iris:c", "iris:d"}
+    assert all(report is None for report in tags.values())
 
 
 def test_c57_a_forged_move_is_not_followed(
