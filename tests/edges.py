@@ -50,6 +50,7 @@ class Line(asyncio.Transport):
         self.written = b""
         self.ended = ""
         self.reading = True
+        self.untaken = 0
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -62,6 +63,9 @@ class Line(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return bool(self.ended)
+
+    def get_write_buffer_size(self) -> int:
+        return self.untaken
 
     def pause_reading(self) -> None:
         self.reading = False

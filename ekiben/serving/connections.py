@@ -71,8 +71,8 @@ class Connection(Protocol):
     def idle_since(self) -> float | None:
         """Return since when it waits for a request, or None while there is one."""
 
-    def is_closing(self) -> bool:
-        """Return whether it only waits for its last bytes to be taken, or for its end."""
+    def is_ending(self) -> bool:
+        """Return whether it ends in the next turn: closed, and all its bytes are taken."""
 
     def evict(self) -> None:
         """End the connection at once, to make room."""
@@ -112,7 +112,7 @@ class Watch:
         self.half_open.pop(connection, None)
 
     def _make_room(self, newest: Connection, all_open: Collection[Connection]) -> None:
-        """End the oldest that never sent a header, one that is being closed, the one idle
+        """End the oldest that never sent a header, one that is ending anyway, the one idle
         longest, or *newest*.
 
         Under an attack with half-open connections a client that sends its request at
@@ -121,9 +121,9 @@ class Watch:
         victim = next(iter(self.half_open))
         if victim is newest:
             # When the time of many was over in one turn, all of them are still there.
-            for closing in all_open:
-                if closing.is_closing():
-                    closing.evict()
+            for ending in all_open:
+                if ending.is_ending():
+                    ending.evict()
                     return
             waiting = ((one, one.idle_since()) for one in all_open)
             idle = {one: since for one, since in waiting if since is not None}

@@ -86,9 +86,10 @@ class TimedProtocol(HttpToolsProtocol):
             running.disconnected = True
             running.message_event.set()
 
-    def is_closing(self) -> bool:
-        """Return whether it only waits for its last bytes to be taken, or for its end."""
-        return self.transport.is_closing()
+    def is_ending(self) -> bool:
+        """Return whether it ends in the next turn: closed, and all its bytes are taken."""
+        closing = self.transport.is_closing()
+        return closing and not self.transport.get_write_buffer_size()
 
     def check(self, now: float, before: float) -> None:
         """End the connection if at *now* it will have taken too long; *before* is the last look."""

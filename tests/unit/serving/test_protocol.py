@@ -173,12 +173,20 @@ def test_where_all_are_at_work_the_newest_is_refused(made: Callable[..., Any]) -
     assert b"\r\nretry-after: 1\r\n" in written
 
 
-def test_the_newest_gets_the_place_of_one_that_is_being_closed(
-    made: Callable[..., Any],
+@pytest.mark.parametrize(
+    ("untaken", "ends", "refused"),
+    [
+        pytest.param(0, ["aborted", "closed", "closed"], "", id="ending"),
+        pytest.param(9, ["closed"] * 3, "closed", id="no-answer-is-cut-for-it"),
+    ],
+)
+def test_the_newest_gets_the_place_of_one_that_is_ending(
+    made: Callable[..., Any], untaken: int, ends: list[str], refused: str
 ) -> None:
     def steps() -> tuple[list[str], str]:
         late = [made() for _ in range(3)]
         for one in late:
+            one.transport.untaken = untaken
             one.data_received(b"GET / HT")
             one.check(10, 0.0)
         newest = made()
@@ -186,8 +194,8 @@ def test_the_newest_gets_the_place_of_one_that_is_being_closed(
 
     late, newest = on_a_loop(steps)
 
-    assert sorted(late) == ["aborted", "closed", "closed"]
-    assert newest == ""
+    assert sorted(late) == ends
+    assert newest == refused
 
 
 def lost(opened: Any) -> None:
