@@ -4,6 +4,7 @@ import json
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
@@ -46,19 +47,20 @@ def models(use_case: OneOrAll = None, as_json: AsJson = False) -> None:
         ]
         typer.echo(json.dumps(facts, indent=2))
         return
-    table = Table("version", "trained (UTC)", "data", "metrics", "alias", "size")
+    columns = ("version", "trained (UTC)", "metrics", "size")
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     for manifest, pointing in found:
         card = manifest.card
         table.add_row(
-            card.tag,
-            f"{card.trained_at:%Y-%m-%d %H:%M}",
-            card.data.kind,
+            "\n".join([card.tag, *pointing]),
+            f"{card.trained_at:%Y-%m-%d %H:%M}\n{card.data.kind} data",
             _figures(card.evaluation.overall),
-            ", ".join(pointing),
             decimal(manifest.bytes),
         )
     for column in table.columns:
         column.overflow = "fold"
+    # Where the terminal is narrow the time gives way: a tag is there to be copied.
+    table.columns[0].no_wrap = table.columns[2].no_wrap = True
     Console().print(table)
 
 

@@ -253,6 +253,16 @@ def test_tables_name_everything(home: Path, tags: list[str]) -> None:
     assert aliases == {tags[0]: ["previous"], tags[1]: ["production"], tags[2]: []}
 
 
+def test_a_narrow_terminal_shows_every_tag_in_one_piece(
+    home: Path, tags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+
+    told = done("models", "iris")
+
+    assert all(tag in told for tag in tags)
+
+
 def test_a_card_is_shown_by_tag_or_prefix(home: Path, tags: list[str]) -> None:
     card = facts("show", tags[0])
 
