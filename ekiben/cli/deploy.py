@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -260,22 +261,27 @@ def _ready(facts: dict[str, Any]) -> int:
     return sum(one["ready"] for one in facts["replicas"])
 
 
+def _minute(since: str | None) -> str:
+    return since[:16].replace("T", " ") + " UTC" if since else "never"
+
+
 def _print(found: list[dict[str, Any]]) -> None:
-    table = Table("deployment", "what", "models", "ready", "since (UTC)")
     for facts in found:
-        what = [str(facts["bento"]), (facts["digest"] or "processes, no image")[:30]]
+        lines = {
+            "Bento": facts["bento"] or "none yet",
+            "image": facts["digest"] or "none: processes",
+            "models": "\n".join(facts["models"].values()),
+            "ready": f"{_ready(facts)} of {facts['wanted']}",
+            "since": _minute(facts["since"]),
+        }
         if facts["unfinished"]:
-            what.append("unfinished: --resume, or deploy again")
-        table.add_row(
-            f"{facts['name']}\n{facts['address']}",
-            "\n".join(what),
-            "\n".join(facts["models"].values()),
-            f"{_ready(facts)} of {facts['wanted']}",
-            (facts["since"] or "never")[:16].replace("T", " "),
-        )
-    for column in table.columns:
-        column.overflow = "fold"
-    Console().print(table)
+            lines["unfinished"] = "--resume, or deploy again"
+        title = f"{facts['name']} at {facts['address']}"
+        table = Table(title=title, title_justify="left", show_header=False, box=SIMPLE)
+        for name, value in lines.items():
+            table.add_row(name, value)
+        table.columns[1].overflow = "fold"
+        Console().print(table, markup=False)
     for facts in found:
         for use_case, tag in (facts["ledger"] or {}).items():
             typer.echo(

@@ -1,6 +1,7 @@
 """`ekiben deploy`, `undeploy` and `deployments` where there is nothing to be done, or asked wrongly."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 
 from ekiben.cli import app
 from ekiben.errors import EkibenError
+from ekiben.packaging.deployments import Deployment, Place, Revision
 
 runner = CliRunner()
 
@@ -25,6 +27,39 @@ def test_where_nothing_is_deployed_it_is_said(home: Path) -> None:
         "nothing is deployed on this host\n"
     )
     assert json.loads(runner.invoke(app, ["deployments", "--json"]).stdout) == []
+
+
+def test_a_narrow_terminal_shows_what_is_deployed_in_one_piece(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    since = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    revision = Revision(
+        number=1,
+        bento="ekiben-server:2khuf2xfrwif2ax4",
+        runtime="process",
+        models={"turnover": "turnover:rnrfczhglkf6kax4"},
+        settings={},
+        created=since,
+    )
+    started = Deployment(name="shop", host="127.0.0.1", port=3000, count=2, target=1)
+    started = started.with_revision(revision)
+    place = Place(home, "shop")
+    place.path.mkdir(parents=True)
+
+    place.write(started)
+    first = runner.invoke(app, ["deployments"]).stdout
+    place.write(started.finished(revision, since))
+    then = runner.invoke(app, ["deployments"]).stdout
+
+    assert "none yet" in first
+    assert "never" in first
+    assert "--resume" in first
+    for whole in (revision.bento, *revision.models.values(), "http://127.0.0.1:3000"):
+        assert whole in then
+    assert "2026-03-01 12:00 UTC" in then
+    assert "0 of 2" in then
+    assert "--resume" not in then
 
 
 @pytest.mark.parametrize(
