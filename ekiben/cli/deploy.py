@@ -29,7 +29,14 @@ from ekiben.packaging.bentos import find_bento
 from ekiben.packaging.container_runtime import image_of
 from ekiben.packaging.containers import find_engine
 from ekiben.packaging.deployed import ledger_says, look, look_at_all
-from ekiben.packaging.deploying import Deployer, Wish, runtimes_of
+from ekiben.packaging.deploying import (
+    HOST,
+    PORT,
+    REPLICAS,
+    Deployer,
+    Wish,
+    runtimes_of,
+)
 from ekiben.packaging.deployments import (
     MOST_REPLICAS,
     Deployment,
@@ -69,13 +76,22 @@ Replicas = Annotated[
     typer.Option(
         min=1,
         max=MOST_REPLICAS,
-        help="Empty: as many as there are; the first time, 2.",
+        help=f"Empty: as many as there are; the first time, {REPLICAS}.",
     ),
 ]
 Host = Annotated[
-    str, typer.Option(parser=_address, metavar="IP", help="Where the balancer listens.")
+    str | None,
+    typer.Option(
+        parser=_address,
+        metavar="IP",
+        help="Where the balancer listens. Empty: where it does; the first time, "
+        f"{HOST}.",
+    ),
 ]
-Port = Annotated[int, typer.Option(min=1, max=65000)]
+Port = Annotated[
+    int | None,
+    typer.Option(min=1, max=65000, help=f"Empty: where it is; the first time, {PORT}."),
+]
 RuntimeOption = Annotated[
     Runtime | None,
     typer.Option(help="Empty: containers if there is an engine and an image."),
@@ -106,8 +122,8 @@ def deploy(
     resume: Resume = False,
     name: Name = "ekiben",
     replicas: Replicas = None,
-    host: Host = "127.0.0.1",
-    port: Port = 3000,
+    host: Host = None,
+    port: Port = None,
     runtime: RuntimeOption = None,
     image: ImageName = None,
     wait: WaitSeconds = 120.0,
@@ -124,12 +140,14 @@ def deploy(
     """
     if ((rollback or resume) and bento) or (rollback and resume):
         raise typer.BadParameter("one of BENTO, --rollback and --resume")
-    if (rollback or resume) and (replicas or runtime or image):
-        raise typer.BadParameter("--replicas, --runtime and --image are for a deploy")
+    if (rollback or resume) and (replicas or host or port or runtime or image):
+        raise typer.BadParameter(
+            "--replicas, --host, --port, --runtime and --image are for a deploy"
+        )
     if ((render or context) and not kubernetes) or (resume and kubernetes):
         raise typer.BadParameter("--render and --context go with --kubernetes only")
-    if kubernetes and (replicas or runtime):
-        raise typer.BadParameter("the overlay says how many replicas, and how they run")
+    if kubernetes and (replicas or host or port or runtime):
+        raise typer.BadParameter("the overlay says how many replicas, where and how")
     settings = Settings.from_env()
     if kubernetes:
         cluster = Cluster(overlay, context)
@@ -163,8 +181,8 @@ def _wish(
     bento: str | None,
     runtime: Runtime | None,
     image: str | None,
-    host: str,
-    port: int,
+    host: str | None,
+    port: int | None,
     replicas: int | None,
 ) -> Wish:
     found = find_bento(settings.home, SERVER, bento)

@@ -242,22 +242,24 @@ def _facts(key: Key, used: Mapping[str, datetime] | None = None) -> dict[str, ob
 
 
 def _print(keys: Sequence[Key], used: Mapping[str, datetime], now: datetime) -> None:
-    columns = ("id", "name", "scopes", "use cases", "limits", "created (UTC)")
-    table = Table(*columns, "state", "last used (UTC)", box=SIMPLE_HEAD)
+    columns = ("id", "name", "scopes", "use cases", "limits", "state", "last used")
+    table = Table(*columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in table.columns:
         column.overflow = "fold"
     table.columns[0].no_wrap = True
+    for column in table.columns[-2:]:
+        column.min_width = len("2026-11-22")
+    table.caption, table.caption_justify = "Times are in UTC.", "left"
     for key in keys:
         limits = [str(key.rate)] * bool(key.rate)
         limits += [f"{key.rows_per_day} rows/day"] * bool(key.rows_per_day)
         cells = (
             key.id,
             key.name,
-            ", ".join(key.scopes),
-            ", ".join(key.use_cases) or "all",
-            ", ".join(limits),
-            _moment(key.created),
-            _state(key, now),
+            "\n".join(key.scopes),
+            "\n".join(key.use_cases) or "all",
+            "\n".join(limits),
+            f"{_state(key, now)}, created {_moment(key.created)}",
             _moment(used.get(key.id)),
         )
         table.add_row(*(Text(cell) for cell in cells))

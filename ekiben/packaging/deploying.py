@@ -29,16 +29,18 @@ from ekiben.settings import PREFIX, SERVICE_LINK, Settings
 
 OURS = ("EKIBEN_ACTOR", "EKIBEN_DATA_DIR", "EKIBEN_OFFLINE")
 """Settings of who deploys, not of a server."""
+HOST, PORT, REPLICAS = "127.0.0.1", 3000, 2
+"""Where a first deploy puts the balancer, and how many replicas behind it."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be deployed, and where; `count` None: as many as there are, or two."""
+    """What is to be deployed; None: where it is and as many as there are."""
 
     bento: Bento
     runtime: RuntimeName
-    host: str
-    port: int
+    host: str | None = None
+    port: int | None = None
     count: int | None = None
     image: str | None = None
     digest: str | None = None
@@ -73,7 +75,7 @@ class Deployer:
             check_secrets(self._environ)
         with self._place.locked():
             state = self._fresh_or_known(wish)
-            settings = self._settings_for(wish)
+            settings = self._settings_for(wish.runtime, state.host)
             revision = self._same(state, wish, settings)
             if revision is None:
                 revision = self._new_revision(state, wish, settings)
@@ -134,17 +136,18 @@ class Deployer:
         if state is None:
             return Deployment(
                 name=self._place.name,
-                host=wish.host,
-                port=wish.port,
-                count=wish.count or 2,
+                host=wish.host or HOST,
+                port=wish.port or PORT,
+                count=wish.count or REPLICAS,
             )
-        if (state.host, state.port) != (wish.host, wish.port):
+        wished = (wish.host or state.host, wish.port or state.port)
+        if wished != (state.host, state.port):
             raise DeployRefused(
                 f"{state.name} is at {state.host} port {state.port}; undeploy it first"
             )
         return state.model_copy(update={"count": wish.count or state.count})
 
-    def _settings_for(self, wish: Wish) -> dict[str, str]:
+    def _settings_for(self, runtime: RuntimeName, host: str) -> dict[str, str]:
         """Return the settings of the replicas: those given here, and what the address asks for."""
         kept = {
             name: value
@@ -154,10 +157,10 @@ class Deployer:
             and name not in (*SECRETS, *OURS)
             and not SERVICE_LINK.match(name)
         }
-        if wish.runtime == "container" or not is_loopback(wish.host):
+        if runtime == "container" or not is_loopback(host):
             # A replica sees only that it listens on a loopback address itself.
             if kept.get("EKIBEN_AUTH") == "off":
-                raise DeployRefused(f"EKIBEN_AUTH: off is not for {wish.host}")
+                raise DeployRefused(f"EKIBEN_AUTH: off is not for {host}")
             kept["EKIBEN_AUTH"] = "required"
         return kept
 

@@ -40,7 +40,7 @@ class Site:
         return Deployer(self.place, self.environ, wait_seconds=0, tell=self.said.append)
 
     def deploy(
-        self, number: int, host: str = "127.0.0.1", port: int = 20000
+        self, number: int, host: str | None = "127.0.0.1", port: int | None = 20000
     ) -> Deployment:
         return self.deployer.deploy(Wish(self.bento(number), "process", host, port))
 
@@ -167,6 +167,32 @@ def test_an_address_is_not_changed_in_passing(site: Site) -> None:
         site.deploy(2, port=20500)
 
     assert site.state() == before
+
+
+def test_an_address_is_asked_for_once(site: Site) -> None:
+    before = site.deploy(1, port=20500)
+
+    after = site.deploy(2, host=None, port=None)
+
+    assert (after.current, after.host, after.port) == (2, before.host, 20500)
+
+
+def test_the_first_address_is_the_one_of_the_readme(site: Site) -> None:
+    done = site.deploy(1, host=None, port=None)
+
+    assert (done.host, done.port, done.count) == ("127.0.0.1", 3000, 2)
+
+
+def test_an_address_that_others_reach_asks_for_keys_whoever_names_it(
+    site: Site,
+) -> None:
+    site.environ["EKIBEN_KEY_PEPPER"] = SECRET
+    site.deploy(1, host="0.0.0.0")
+
+    assert site.deploy(2, host=None).revision(2).settings["EKIBEN_AUTH"] == "required"
+    site.environ["EKIBEN_AUTH"] = "off"
+    with pytest.raises(DeployRefused, match=r"not for 0\.0\.0\.0"):
+        site.deploy(3, host=None)
 
 
 def test_an_address_that_others_reach_asks_for_keys_and_the_check_has_one(
