@@ -18,7 +18,7 @@ from bentoml.validators import ContentType
 from ekiben import __version__
 from ekiben.errors import InvalidSettings
 from ekiben.schemas.base import Row
-from ekiben.serving.binding import auth_required, bound_host
+from ekiben.serving.binding import auth_required, bound_host, check_place_of_keys
 from ekiben.serving.plan import Plan, one_line
 from ekiben.serving.route import Route
 from ekiben.serving.supervisor import supervise
@@ -142,8 +142,11 @@ class Endpoints:
     def look_after_workers() -> None:
         """Prepare the process that starts the workers; BentoML calls it there, once."""
         with one_line():
+            settings = Settings.from_env()
             check_traces(os.environ)
-            supervise(Settings.from_env())
+            if auth_required(settings, bound_host()):
+                check_place_of_keys(settings)
+            supervise(settings)
 
     async def answer(self, use_case: str, rows: Sequence[Row]) -> list[Any]:
         """Answer *rows* in order: predict in a batch with other requests, stamp ids.

@@ -1,7 +1,9 @@
-"""Where this process listens, and whether that calls for authentication."""
+"""Where this process listens, whether that calls for authentication, and for what else."""
 
+import errno
 import os
 import socket
+import tempfile
 from collections.abc import Mapping
 
 import click
@@ -12,6 +14,8 @@ from ekiben.settings import Settings
 
 EVERYWHERE = "0.0.0.0"
 """What `bentoml serve` binds when no host is named."""
+FOR_GOOD = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+"""What does not pass by itself, as a full disk does."""
 
 
 def bound_host() -> str | None:
@@ -61,3 +65,24 @@ def auth_required(
             "serve with --host 127.0.0.1, or create keys"
         )
     return False
+
+
+def check_place_of_keys(settings: Settings) -> None:
+    """Make sure that the API keys' table, which is beside the ledger, can be there.
+
+    Raises:
+        InvalidSettings: it never will; a server that asks for keys could not get ready.
+    """
+    file = settings.home.absolute() / "ekiben" / "ledger.db"
+    if settings.database_url or file.exists():
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        if error.errno in FOR_GOOD:
+            raise InvalidSettings(
+                "EKIBEN_DATABASE_URL: is not set, and keys cannot be kept in "
+                f"{file.parent}: {error.strerror}"
+            ) from None

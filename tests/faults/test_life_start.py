@@ -107,6 +107,13 @@ def models_that_are_missing(home: Path, port: int) -> Iterator[dict[str, str]]:
     yield {}
 
 
+@contextmanager
+def no_place_for_keys(home: Path, port: int) -> Iterator[dict[str, str]]:
+    shutil.rmtree(home / "ekiben")
+    (home / "ekiben").write_text("in the way")
+    yield {"EKIBEN_AUTH": "required", "EKIBEN_KEY_PEPPER": "s3cret" * 8}
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -128,6 +135,9 @@ def models_that_are_missing(home: Path, port: int) -> Iterator[dict[str, str]]:
             "ekiben: EKIBEN_RUN_DIR: ",
             id="run-dir",
             marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            no_place_for_keys, "ekiben: EKIBEN_DATABASE_URL: is not set, and", id="keys"
         ),
         pytest.param(a_port_that_is_taken, "ekiben: cannot listen on", id="port"),
         pytest.param(a_ledger_of_a_later_version, "a newer Ekiben", id="ledger"),

@@ -1,5 +1,7 @@
 """Authentication may be off only where nobody else can reach the server."""
 
+import errno
+import os
 import socket
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +11,7 @@ import click
 import pytest
 
 from ekiben.errors import InvalidSettings
-from ekiben.serving.binding import auth_required, bound_host
+from ekiben.serving.binding import auth_required, bound_host, check_place_of_keys
 from ekiben.settings import Settings
 
 CONTAINER = {"BENTOML_CONTAINERIZED": "true"}
@@ -85,3 +87,40 @@ def test_bentoml_still_tells_by_these_names() -> None:
     command = source_of("bentoml_cli.serve")
     assert "        port: int,\n        host: str,\n" in command
     assert 'envvar="BENTOML_HOST"' in command
+
+
+def test_a_table_of_keys_needs_a_place(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    (tmp_path / "ekiben").write_text("in the way")
+
+    with pytest.raises(InvalidSettings, match="EKIBEN_DATABASE_URL") as refused:
+        check_place_of_keys(settings)
+    assert "\n" not in str(refused.value)
+    elsewhere = settings.model_copy(update={"database_url": "postgresql://elsewhere"})
+    check_place_of_keys(elsewhere)
+
+
+def test_a_table_of_keys_that_can_be_made_or_is_there_has_one(tmp_path: Path) -> None:
+    check_place_of_keys(Settings(home=tmp_path))
+    assert list((tmp_path / "ekiben").iterdir()) == []
+    (tmp_path / "ekiben" / "ledger.db").touch()
+    check_place_of_keys(Settings(home=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"),
+    [(errno.EROFS, True), (errno.EACCES, True), (errno.ENOSPC, False)],
+)
+def test_what_passes_by_itself_ends_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, ends: bool
+) -> None:
+    def fail(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", fail)
+
+    if ends:
+        with pytest.raises(InvalidSettings, match=os.strerror(number)):
+            check_place_of_keys(Settings(home=tmp_path))
+    else:
+        check_place_of_keys(Settings(home=tmp_path))
