@@ -53,9 +53,8 @@ class LogCounts:
             OSError: it cannot be made, or there is no room for it.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(ENDING, mark_of(url), directory)
+        descriptor, name = _new_locked(directory, mark_of(url))
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             header = json.dumps(list(use_cases)).encode().ljust(HEADER_BYTES, b"\0")
             # Written in full: a mapped page without room on the disk would be a SIGBUS.
             _write_all(descriptor, header + bytes(_size(use_cases)))
@@ -145,6 +144,24 @@ def _lost(content: bytes, contains: Callable[[str], bool]) -> dict[str, int]:
 
 def _size(use_cases: Sequence[str]) -> int:
     return WORD * (PER_USE_CASE * len(use_cases) + 2)
+
+
+def _new_locked(directory: Path, mark: str) -> tuple[int, str]:
+    """Return a new file that is locked by its descriptor.
+
+    Before it is locked, a worker that looks for dead ones' may take it for one and remove it.
+    """
+    while True:
+        descriptor, name = tempfile.mkstemp(ENDING, mark, directory)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor, name
+        except BaseException:
+            os.close(descriptor)
+            Path(name).unlink(missing_ok=True)
+            raise
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -37,6 +37,26 @@ def test_the_counts_of_a_worker_that_lives_are_left_alone(
     assert found(tmp_path) == [{"iris": 3}]
 
 
+def test_counts_that_are_taken_for_a_dead_worker_s_before_they_are_locked_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, looks = fcntl.flock, [found, found]
+
+    def flock(descriptor: int, how: int) -> None:
+        if how == fcntl.LOCK_EX and looks:
+            looks.pop()(tmp_path)
+        real(descriptor, how)
+
+    monkeypatch.setattr("ekiben.monitoring.log_counts.fcntl.flock", flock)
+    counts = LogCounts.in_file(tmp_path, URL, NAMES)
+    monkeypatch.undo()
+    counts.accept("iris", 3)
+    dead(counts)
+
+    assert looks == []
+    assert found(tmp_path) == [{"iris": 3}]
+
+
 def test_what_a_dead_worker_took_and_did_not_settle_is_lost_once(
     counts: LogCounts, tmp_path: Path
 ) -> None:
