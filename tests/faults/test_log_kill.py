@@ -206,10 +206,14 @@ def test_c61_a_server_whose_workers_and_all_are_killed_counts_what_it_lost(
             server.process.wait()
     with serve(home.path, extra=extra) as server:
         settled(server)
-        counted += metric(server.url, "ekiben_log_dropped_rows_total")
+        counted += counted_so_far(server, home)
         stop(server.process)
 
     verdict = home.judge(witness.sent)
+    if policy == "fail-closed":
+        # Told no while its transaction was under way: a disk may take seconds to sync.
+        assert set(witness.statuses) <= {0, 200, 503}
+        verdict.refused.clear()
     assert integrity(home.file) == "ok"
     missing = len(verdict.missing)
     # Rows of requests that were cut off are counted too: nobody was told an answer.
