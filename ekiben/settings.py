@@ -373,10 +373,14 @@ class Settings(BaseModel):
         return None if seconds is None else timedelta(seconds=seconds)
 
     @property
+    def ledger_file(self) -> Path:
+        """Where the ledger is when no database is named."""
+        return self.home.absolute() / "ekiben" / "ledger.db"
+
+    @property
     def ledger_url(self) -> str:
         """Where the ledger is, as a URL."""
-        file = self.home.absolute() / "ekiben" / "ledger.db"
-        return self.database_url or f"sqlite:///{file}"
+        return self.database_url or f"sqlite:///{self.ledger_file}"
 
     @property
     def measures_drift(self) -> bool:

@@ -73,7 +73,7 @@ def check_place_of_keys(settings: Settings) -> None:
     Raises:
         InvalidSettings: it never will; a server that asks for keys could not get ready.
     """
-    file = settings.home.absolute() / "ekiben" / "ledger.db"
+    file = settings.ledger_file
     if settings.database_url or file.exists():
         return
     try:

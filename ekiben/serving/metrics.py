@@ -78,7 +78,8 @@ swap_seconds = Histogram(
 )
 automatic_rollbacks = Counter(
     "ekiben_automatic_rollbacks",
-    "Versions that this server took back by itself: failing, slow or wrong_answers.",
+    "Workers of this server that went back from a version by themselves: failing, slow or "
+    "wrong_answers.",
     ["use_case", "reason"],
 )
 worker_starts = Counter(
