@@ -94,11 +94,20 @@ class LifeCycle:
         if self._files is None:
             self._worker.start()
             return
+        if os.getppid() != self._files.supervisor:
+            # It died while this process was being made, and nobody reads what it counts.
+            log.error("supervisor gone")
+            os._exit(1)
         self._take_signals()
         self._standby = self._files.served
         self._beat(self._files)
         self._beating = asyncio.create_task(self._beat_on(self._files))
-        threading.Thread(target=self._mourn, name="supervisor", daemon=True).start()
+        threading.Thread(
+            target=self._mourn,
+            args=(self._files.supervisor,),
+            name="supervisor",
+            daemon=True,
+        ).start()
         metrics.worker_starts.inc()
         self._worker.start()
         while self._standby:
@@ -190,9 +199,8 @@ class LifeCycle:
         flush.join(FLUSH_SECONDS)
         os._exit(0)
 
-    def _mourn(self) -> None:
+    def _mourn(self, supervisor: int) -> None:
         """Stop when the supervisor is gone: a worker without one keeps its port for ever."""
-        supervisor = int(self._files.path.name) if self._files else 0
         while os.getppid() == supervisor:
             time.sleep(BEAT_SECONDS)
         log.error("supervisor gone")

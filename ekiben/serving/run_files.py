@@ -72,6 +72,11 @@ class ServerFiles:
         return made
 
     @property
+    def supervisor(self) -> int:
+        """The process id of the server's first process, which looks after its workers."""
+        return int(self.path.name)
+
+    @property
     def metrics(self) -> Path:
         """Where prometheus_client keeps what the workers count."""
         return self.path / "metrics"

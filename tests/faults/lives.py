@@ -1,6 +1,8 @@
 """What the tests of the life cycle share: a home with flowers only, and how a server is seen to be gone."""
 
 import contextlib
+import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -50,6 +52,16 @@ def processes(server: Server) -> list[int]:
             if process.environ().get(SERVER_VARIABLE) == ours:
                 found.append(process.pid)
     return found
+
+
+def kill_all(server: Server) -> None:
+    """Kill the supervisor and its workers, each in a session of its own, and wait for their end."""
+    server.process.kill()
+    server.process.wait()
+    for one in processes(server):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+    until(lambda: processes(server) == [], 30)
 
 
 def assert_gone(server: Server) -> None:

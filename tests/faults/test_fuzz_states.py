@@ -13,6 +13,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
@@ -291,11 +292,15 @@ def test_c15_at_length(world: World, figure: Figure) -> None:
 def test_c15_an_answer_by_a_version_that_was_not_production_is_noticed(
     world: World,
 ) -> None:
+    noticed: list[str] = []
+
     class Forgetful(Api):
         """Its model forgets all moves: it believes that the first version answers."""
 
         def answered_by(self, asked: float, tag: str) -> None:
-            assert tag == self.world.tags[0], "not production"
+            if tag != self.world.tags[0]:
+                noticed.append(tag)
+                raise AssertionError("not production")
 
     machine = type("Forgetful", (Forgetful,), {"world": world})
     quick = settings(
@@ -306,5 +311,7 @@ def test_c15_an_answer_by_a_version_that_was_not_production_is_noticed(
         suppress_health_check=list(HealthCheck),
     )
 
-    with pytest.raises(AssertionError, match="not production"):
+    # What failed is run again, and the ledger has moved on: it may well go otherwise then.
+    with pytest.raises((AssertionError, Flaky)):
         run_state_machine_as_test(machine, settings=quick)
+    assert noticed

@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -19,8 +20,8 @@ from ekiben.serving.run_files import run_directory
 from ekiben.serving.worker import LOG_DIRECTORY
 from tests.criteria_plugin import Figure
 from tests.faults.iris_home import until
-from tests.faults.lives import ready_workers
-from tests.faults.log_home import TWO_WORKERS, LogHome
+from tests.faults.lives import kill_all, ready_workers
+from tests.faults.log_home import TWO_WORKERS, LogHome, one_row
 from tests.faults.test_prediction_log import FLOWERS, integrity, settled
 from tests.oracle import Witness, metric, read_log
 from tests.servers import PROJECT, Server, serve, stop
@@ -32,6 +33,7 @@ SLACK_SECONDS = 3.0
 """What a tick, a transaction and a busy machine add to the window."""
 LONG_SECONDS = 5.0
 """A life in which a writer that kept no window would lose more than window and slack."""
+TWO = {"rows": [one_row(), one_row()]}
 KILLS = [5, pytest.param(100, marks=pytest.mark.slow)]
 
 
@@ -152,21 +154,24 @@ def counted_so_far(server: Server, home: LogHome) -> float:
     """
     place = run_directory(None) / LOG_DIRECTORY
     files = f"{mark_of(home.url)}*.counts"
-    until(lambda: len(list(place.glob(files))) <= len(server.workers()), 30)
+    until(lambda: len(list(place.glob(files))) <= len(living_workers(server)), 30)
     time.sleep(0.3)
     return metric(server.url, "ekiben_log_dropped_rows_total")
 
 
 def kill_one(server: Server, chance: random.Random) -> None:
-    until(lambda: len(ready_workers_of(server)) == 2, 60)
+    until(lambda: len(ready_workers(server) & living_workers(server)) == 2, 60)
     time.sleep(chance.uniform(0.1, 1.0))
-    os.kill(chance.choice(sorted(ready_workers_of(server))), signal.SIGKILL)
+    victim = chance.choice(sorted(ready_workers(server) & living_workers(server)))
+    os.kill(victim, signal.SIGKILL)
+    # Its end takes a moment: until then it would count as one of two.
+    until(lambda: victim not in living_workers(server), 30)
 
 
-def ready_workers_of(server: Server) -> set[int]:
-    """Return the ready ones without those that nobody knows to be dead yet."""
+def living_workers(server: Server) -> set[int]:
+    """Return the workers without those that nobody knows to be dead yet."""
     found = set()
-    for one in ready_workers(server).intersection(server.workers()):
+    for one in server.workers():
         with contextlib.suppress(psutil.NoSuchProcess):
             if psutil.Process(one).status() != psutil.STATUS_ZOMBIE:
                 found.add(one)
@@ -199,11 +204,10 @@ def test_c61_a_server_whose_workers_and_all_are_killed_counts_what_it_lost(
             with witness:
                 for _ in range(workers):
                     kill_one(server, chance)
-                until(lambda: len(ready_workers_of(server)) == 2, 60)
+                until(lambda: len(ready_workers(server)) == 2, 60)
                 time.sleep(chance.uniform(0.1, 1.0))
                 counted += counted_so_far(server, home)
-                os.killpg(server.process.pid, signal.SIGKILL)
-            server.process.wait()
+                kill_all(server)
     with serve(home.path, extra=extra) as server:
         settled(server)
         counted += counted_so_far(server, home)
@@ -225,3 +229,25 @@ def test_c61_a_server_whose_workers_and_all_are_killed_counts_what_it_lost(
     figure("answered rows", verdict.answered)
     figure("rows lost", missing)
     figure("rows counted as lost", int(counted))
+
+
+@pytest.mark.server
+def test_c61_a_worker_without_its_server_leaves_the_count_to_the_next(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """It would count what a dead one lost where nobody reads it."""
+    home = LogHome.make(tmp_path_factory.mktemp("orphan"))
+    extra = home.settings(LOG_FLUSH_MS="10000")
+    extra.pop("EKIBEN_RUN_DIR")
+    with serve(home.path, extra=extra) as server:
+        (victim,) = server.workers()
+        assert httpx.post(f"{server.url}/v1/iris/predict", json=TWO).status_code == 200
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: bool({*server.workers()} - {victim}), 30)
+        (orphan,) = {*server.workers()} - {victim}
+        server.process.kill()
+        server.process.wait()
+        until(lambda: not psutil.pid_exists(orphan), 30)
+
+    with serve(home.path, extra=extra) as server:
+        assert counted_so_far(server, home) == 2

@@ -143,9 +143,9 @@ def test_while_the_disk_fails_all_is_kept_and_then_written_once(
     bench.disk.failures = 3
     bench.writer.start()
     bench.add(2)
-    until(lambda: bench.queue.rows == 0)
+    until(lambda: bench.numbers.states == [False, True])
     assert bench.disk.rows == 2
-    assert bench.numbers.states == [False, True]
+    assert bench.queue.rows == 0
     assert bench.numbers.rows == {"written": 2}
 
 
