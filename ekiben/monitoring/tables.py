@@ -11,7 +11,7 @@ from ekiben.monitoring.records import Logged, Observed, moment_of
 from ekiben.registry.migrating import Migrations
 
 MIGRATIONS = Migrations(
-    "ekiben.monitoring:migrations", "0002", "prediction_version", waits=360
+    "ekiben.monitoring:migrations", "0003", "prediction_version", waits=360
 )
 """Half an hour: what is in the log is written anew."""
 _tables = sa.MetaData()

@@ -12,6 +12,8 @@ from ekiben.errors import EkibenError, LedgerUnavailable
 
 SERVER_SHARE = 0.9
 """Of the wait: PostgreSQL gives up a little before we do, and can say what it waited for."""
+PAGE_BYTES = 8192
+"""Of a new SQLite file. A record of a thousand rows fills dozens of pages, each a call or two."""
 
 
 def make_engine(url: str, wait: float, **sqlite_options: Any) -> sa.Engine:
@@ -94,6 +96,7 @@ def _connect_postgres(
 def _prepare_sqlite(connection: Any, _: object) -> None:
     # The driver's own BEGIN comes late and never before DDL: `_begin_sqlite` says it.
     connection.isolation_level = None
+    connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
 

@@ -1,11 +1,13 @@
 """Many rows of a JSON body as columns, without an object a row, where every value is surely right."""
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from ekiben.schemas.base import MAX_ROWS, Row
 from ekiben.serving.column_checks import Check, checks_of
@@ -13,6 +15,8 @@ from ekiben.use_cases.columns import Column, Columns
 
 LEAST_ROWS = 100
 """Of fewer rows pydantic makes objects in less time; see docs/decisions/hot-path.md."""
+MANY_FIELDS = 10
+"""Of fewer it takes less time to ask every row for each than to see that all have one order."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,16 @@ class JsonColumns:
             return None
         values: dict[str, Column] = {}
         try:
+            columns = _columns_of(rows, self.checks)
             for name, check in self.checks.items():
-                found = _taken(check, rows, name)
+                kinds = set(map(type, columns[name]))
+                found = _taken(check, columns[name], kinds)
                 if found is None:
                     return None
                 values[name] = found
-        except (KeyError, OverflowError):
+                if check.kind == "real" and int in kinds:
+                    _as_real(rows, name)
+        except (KeyError, OverflowError, struct.error):
             return None
         return Columns(self.row, values, rows)
 
@@ -59,24 +67,46 @@ def _rows_of(body: bytes) -> list[dict[str, Any]] | None:
     return rows if set(map(type, rows)) == {dict} else None
 
 
-def _taken(check: Check, rows: list[dict[str, Any]], name: str) -> Column | None:
-    """Return the checked values of a field; a truth value is no number, nor is a text.
+def _columns_of(
+    rows: list[dict[str, Any]], names: Iterable[str]
+) -> Mapping[str, Sequence[Any]]:
+    """Return the values of each field, at once where all rows have the same order.
 
-    Whole numbers of a real field become what the validator makes of them, in *rows* too.
+    Raises:
+        KeyError: a row lacks a field.
     """
-    values = [row[name] for row in rows]
-    kinds = set(map(type, values))
+    order = list(rows[0])
+    if len(order) >= MANY_FIELDS and all(map(order.__eq__, map(list, rows))):
+        columns = zip(*map(dict.values, rows), strict=True)
+        return dict(zip(order, columns, strict=True))
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _taken(check: Check, values: Sequence[Any], kinds: set[type]) -> Column | None:
+    """Return the checked values of a field, of these *kinds*; a truth value is no number.
+
+    Raises:
+        OverflowError, struct.error: a number has more than 64 bits.
+    """
     match check.kind:
         case "text":
-            return check.take(values) if kinds == {str} else None
+            return check.take(list(values)) if kinds == {str} else None
         case "truth":
             return check.take(np.array(values, np.bool_)) if kinds == {bool} else None
         case "whole":
-            return check.take(np.array(values, np.int64)) if kinds == {int} else None
+            return check.take(_packed("q", values)) if kinds == {int} else None
         case "real":
             if not kinds <= {float, int}:
                 return None
-            if int in kinds:
-                for row in rows:
-                    row[name] = float(row[name])
-            return check.take(np.array(values, np.float64))
+            return check.take(_packed("d", values))
+
+
+def _packed(kind: str, values: Sequence[Any]) -> NDArray[Any]:
+    """Return numbers as an array, in a third of the time that numpy takes to make one."""
+    return np.frombuffer(struct.pack(f"{len(values)}{kind}", *values), kind)
+
+
+def _as_real(rows: list[dict[str, Any]], name: str) -> None:
+    """Make of whole numbers what the validator makes of them."""
+    for row in rows:
+        row[name] = float(row[name])

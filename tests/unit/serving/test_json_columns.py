@@ -1,6 +1,7 @@
 """Many rows in JSON become the columns of the rows that the validator makes, or it decides."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis.strategies as st
@@ -9,12 +10,21 @@ from hypothesis import given
 from pydantic import Field, ValidationError
 
 from ekiben.schemas.base import MAX_ROWS, PredictRequest, Row
+from ekiben.serving import json_columns
 from ekiben.serving.json_columns import JsonColumns
 from ekiben.use_cases.catalog import USE_CASES
 from ekiben.use_cases.columns import Columns
 from tests.unit.serving.test_arrow_rows import TEA, TEAS, Tea
 
 READER = JsonColumns.of(Tea)
+
+
+@pytest.fixture(autouse=True, scope="module", params=[1, 100])
+def many_fields(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Take the columns of every schema by the order of its fields, or by their names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_columns, "MANY_FIELDS", request.param)
+        yield
 
 
 def read(content: object) -> Columns | None:
@@ -47,6 +57,14 @@ def test_whole_numbers_of_a_real_field_are_real() -> None:
     columns = read({"rows": [{**TEA, "grams": 3}, TEA]})
     assert columns is not None
     assert [repr(row["grams"]) for row in columns.fields()] == ["3.0", "2.5"]
+
+
+def test_each_row_may_name_its_fields_in_another_order() -> None:
+    turned = {name: TEA[name] for name in reversed(TEA)}
+    content = {"rows": [TEA, turned, TEA]}
+    columns = read(content)
+    assert columns is not None
+    assert list(columns) == validated(json.dumps(content).encode())
 
 
 WRONG: dict[str, list[Any]] = {
@@ -84,6 +102,8 @@ def test_one_wrong_value_is_left_to_the_validator(name: str, value: object) -> N
         {"rows": [{**TEA, "more": 1}]},
         {"rows": [{k: v for k, v in TEA.items() if k != "hot"}]},
         {"rows": [{**{k: v for k, v in TEA.items() if k != "hot"}, "cold": True}]},
+        {"rows": [TEA, {**{k: v for k, v in TEA.items() if k != "hot"}, "cold": True}]},
+        {"rows": [TEA, {**TEA, "more": 1}]},
         {"rows": [TEA] * (MAX_ROWS + 1)},
     ],
     ids=str,
