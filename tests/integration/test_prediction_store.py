@@ -267,6 +267,25 @@ def test_a_log_of_a_row_a_record_is_brought_up_to_date(
     assert found[other][1] is None
 
 
+def test_in_sqlite_no_record_is_read_to_place_another_or_to_list_them(
+    tmp_path: Path,
+) -> None:
+    """Records of a thousand rows fill dozens of pages, and a key is compared with many."""
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    with PredictionStore.opened(url) as opened, opened.connect() as connection:
+        # Only where records are not kept in the order of their keys is there a rowid.
+        assert connection.scalar(sa.text("SELECT max(rowid) FROM request")) is None
+        plan = connection.execute(
+            sa.text(
+                "EXPLAIN QUERY PLAN SELECT key, at, rows FROM request"
+                " WHERE use_case = 'spam' AND at < 5 ORDER BY at, key"
+            )
+        ).all()
+        assert "COVERING INDEX request_when" in str(plan)
+        size = connection.scalar(sa.text("PRAGMA page_size"))
+    assert size == engines.PAGE_BYTES
+
+
 def test_a_long_log_is_brought_up_to_date_however_long_a_statement_may_take(
     postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
