@@ -107,7 +107,7 @@ class Encoder:
         if personal := self.personal.get(use_case):
             return self._stripped(rows, personal)
         if isinstance(rows, Columns):
-            return orjson.dumps(rows.fields()).decode()
+            return (rows.written or orjson.dumps(rows.fields())).decode()
         try:
             return _fields(rows)
         except TypeError:  # a type or a number that only the row itself can write

@@ -15,6 +15,7 @@ from ekiben.use_cases.columns import Column, Columns
 
 LEAST_ROWS = 100
 """Of fewer rows pydantic makes objects in less time; see docs/decisions/hot-path.md."""
+SPACES = (b" ", b"\n", b"\r", b"\t")
 MANY_FIELDS = 10
 """Of fewer it takes less time to ask every row for each than to see that all have one order."""
 
@@ -39,6 +40,7 @@ class JsonColumns:
         if rows is None or set(map(len, rows)) != {len(self.checks)}:
             return None
         values: dict[str, Column] = {}
+        written = _written(body)
         try:
             columns = _columns_of(rows, self.checks)
             for name, check in self.checks.items():
@@ -49,9 +51,10 @@ class JsonColumns:
                 values[name] = found
                 if check.kind == "real" and int in kinds:
                     _as_real(rows, name)
+                    written = None
         except (KeyError, OverflowError, struct.error):
             return None
-        return Columns(self.row, values, rows)
+        return Columns(self.row, values, rows, written)
 
 
 def _rows_of(body: bytes) -> list[dict[str, Any]] | None:
@@ -65,6 +68,13 @@ def _rows_of(body: bytes) -> list[dict[str, Any]] | None:
     if type(rows) is not list or not 1 <= len(rows) <= MAX_ROWS:
         return None
     return rows if set(map(type, rows)) == {dict} else None
+
+
+def _written(body: bytes) -> bytes | None:
+    """Return the list of rows as it stands in *body*, None where more stands there."""
+    if not body.startswith(b'{"rows":[') or any(one in body for one in SPACES):
+        return None
+    return body[len(b'{"rows":') : -1]
 
 
 def _columns_of(

@@ -15,8 +15,8 @@ Column = NDArray[Any] | list[Any]
 class Columns(Sequence[Row]):
     """The rows of one request, all checked: a column for every field of *row*, in its order.
 
-    A row is made when somebody asks for it. *fields* are those of each row, where whoever
-    made the columns has them.
+    A row is made when somebody asks for it. *fields* are those of each row, and *written*
+    is the list of them in JSON without a space, where whoever made the columns has them.
     """
 
     def __init__(
@@ -24,9 +24,11 @@ class Columns(Sequence[Row]):
         row: type[Row],
         values: Mapping[str, Column],
         fields: list[dict[str, Any]] | None = None,
+        written: bytes | None = None,
     ) -> None:
         self._row = row
         self._fields = fields
+        self.written = written
         self.values = values
         self._count = len(next(iter(values.values())))
 

@@ -11,7 +11,7 @@ from ekiben.monitoring.records import HASHED
 from ekiben.schemas.base import Personal, Row, personal_fields
 from ekiben.schemas.spam import Message
 from ekiben.schemas.topics import Project
-from ekiben.use_cases.columns import Columns
+from ekiben.use_cases.columns import Column, Columns
 from tests.logbook import line_of
 
 IDS = "019aa41e-6f0b-7c52-9d43-0f2b8c61e"
@@ -108,3 +108,16 @@ def test_few_rows_are_written_down_at_once_and_many_or_personal_ones_later() -> 
     assert entry(encoder("keep"), many)[1] is many
     assert entry(encoder("hash"), few)[1] is few
     assert line(encoder("keep"), *many).asked == line(encoder("keep"), *few).asked
+
+
+def test_rows_that_are_at_hand_in_json_are_kept_so_unless_they_are_personal() -> None:
+    written = b'[{"pages":2,"name":"a","age":7}]'
+    values: dict[str, Column] = {"name": ["a"], "age": [7], "pages": [2]}
+    columns = Columns(Visit, values, written=written)
+
+    def asked(policy: PersonalPolicy) -> str:
+        made = encoder(policy)
+        return line_of(made, entry(made, columns)).asked
+
+    assert asked("keep") == written.decode()
+    assert json.loads(asked("drop")) == [{"pages": 2}]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import hypothesis.strategies as st
+import orjson
 import pytest
 from hypothesis import given
 from pydantic import Field, ValidationError
@@ -65,6 +66,38 @@ def test_each_row_may_name_its_fields_in_another_order() -> None:
     columns = read(content)
     assert columns is not None
     assert list(columns) == validated(json.dumps(content).encode())
+
+
+PLAIN = [{**one, "note": "mint"} for one in TEAS]
+
+
+def test_rows_that_stand_in_the_body_as_they_are_kept_are_not_written_anew() -> None:
+    body = orjson.dumps({"rows": PLAIN})
+    columns = READER.read(body)
+    assert columns is not None
+    assert columns.written is not None
+    assert json.loads(columns.written) == columns.fields()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"rows": PLAIN}).encode(),
+        json.dumps({"rows": PLAIN}, indent=1).encode(),
+        orjson.dumps({"rows": PLAIN}) + b"\n",
+        b" " + orjson.dumps({"rows": PLAIN}),
+        orjson.dumps({"rows": PLAIN}).replace(b",", b",\t", 1),
+        orjson.dumps({"rows": PLAIN}).replace(b",", b",\r", 1),
+        orjson.dumps({"rows": [{**PLAIN[0], "grams": 3}]}),
+        orjson.dumps({"rows": PLAIN}).replace(b'"rows"', b'"ro\\u0077s"'),
+    ],
+    ids=str,
+)
+def test_what_is_spelt_otherwise_is_written_anew(body: bytes) -> None:
+    columns = READER.read(body)
+    assert columns is not None
+    assert columns.written is None
+    assert columns.fields()
 
 
 WRONG: dict[str, list[Any]] = {
