@@ -1,6 +1,7 @@
 """Stand-ins for unit tests: they behave like the real thing, smaller."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -41,6 +42,24 @@ class Doubler:
         if self._poison in values:
             raise ValueError("poisoned")
         return [{"double": 2 * value} for value in values]
+
+
+class Held(Doubler):
+    """A model in a thread, that answers when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cost.learn(1, 0.1)
+        self.asked = threading.Event()
+        self.let = threading.Event()
+
+    def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        self.asked.set()
+        assert self.let.wait(10)
+        return super().predict(rows)
+
+    async def reached(self) -> None:
+        assert await asyncio.to_thread(self.asked.wait, 10)
 
 
 class Wrong(Doubler):

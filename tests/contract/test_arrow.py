@@ -172,8 +172,13 @@ def test_rows_in_both_forms_share_batches_without_a_mix_up(
 ) -> None:
     flowers = [{**IRIS.examples[0], "petal_length": 0.1 * n + 0.1} for n in range(60)]
 
+    # More at once may be more than a second of work, to a slow machine.
+    limits = httpx.Limits(max_connections=16)
+
     async def ask_all() -> list[httpx.Response]:
-        async with httpx.AsyncClient(base_url=either_server.url, timeout=60) as client:
+        async with httpx.AsyncClient(
+            base_url=either_server.url, timeout=60, limits=limits
+        ) as client:
 
             async def ask(number: int) -> httpx.Response:
                 rows = flowers[number : number + 1 + number % 3]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.server
 
 REQUESTS = 1000
 MOST_ROWS = 20
-PATIENCE = 5
+PATIENCE = 30
 """A client that is told to come later comes so often."""
 
 

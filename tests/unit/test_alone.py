@@ -1,5 +1,6 @@
 """Tests that may not run beside others do not."""
 
+import fcntl
 import subprocess
 import sys
 import threading
@@ -25,16 +26,26 @@ def spend(name, seconds):
 """
 
 
+def is_held(lock: Path) -> bool:
+    with lock.open("w") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def test_who_is_alone_waits_for_those_inside_and_keeps_others_out(
     tmp_path: Path,
 ) -> None:
     seen: list[str] = []
-    inside = threading.Event()
+    inside, may_leave = threading.Event(), threading.Event()
 
     def enter(name: str, *, alone: bool) -> None:
         with room(tmp_path, alone=alone):
             seen.append(f"{name} begins")
             inside.set()
+            may_leave.wait(60)
             time.sleep(0.5)
             seen.append(f"{name} ends")
 
@@ -44,8 +55,12 @@ def test_who_is_alone_waits_for_those_inside_and_keeps_others_out(
     first.start()
     inside.wait(60)
     alone.start()
-    time.sleep(0.25)  # for the door
+    end = time.monotonic() + 60
+    while not is_held(tmp_path / "tests.door"):
+        assert time.monotonic() < end
+        time.sleep(0.01)
     later.start()
+    may_leave.set()
     for thread in (first, alone, later):
         thread.join(60)
 
@@ -61,7 +76,7 @@ def test_those_who_need_not_be_alone_are_there_together(tmp_path: Path) -> None:
 
     def enter() -> None:
         with room(tmp_path, alone=False):
-            together.wait(5)
+            together.wait(60)
 
     threads = [threading.Thread(target=enter) for _ in range(2)]
     for thread in threads:

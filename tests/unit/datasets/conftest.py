@@ -12,7 +12,7 @@ import pandas as pd
 import pandera.pandas as pa
 import pytest
 
-from ekiben.datasets import Dataset, PublicFile, columns
+from ekiben.datasets import Dataset, PublicFile, columns, downloads
 from ekiben.datasets.reading import reader
 
 PUBLIC_TEXT = "Weight,kind\n" + "".join(
@@ -68,8 +68,9 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Dataset]:
-    """The data set with its public file on a loopback server."""
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataset]:
+    """The data set with its public file on a loopback server, which may take its time."""
+    monkeypatch.setattr(downloads, "CONNECT_SECONDS", 60.0)
     folder = tmp_path / "served"
     folder.mkdir()
     (folder / "fruit.csv").write_text(PUBLIC_TEXT)

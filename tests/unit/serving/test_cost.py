@@ -44,7 +44,8 @@ def test_a_call_that_always_waits_costs_its_wait_and_one_that_waited_once_does_n
         once.time(1, partial(time.sleep, seconds))
 
     assert waits.expected(1) > 0.01
-    assert once.expected(1) < 0.005
+    # Either of the two waits alone would add more; a moment of a busy machine does not.
+    assert once.expected(1) < 0.04
 
 
 def test_a_size_whose_first_call_was_held_up_is_not_taken_for_slow() -> None:

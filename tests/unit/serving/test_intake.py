@@ -27,6 +27,7 @@ class FakeStore:
         self.kept: dict[str, Observed] = {}
         self.looks = 0
         self.before: Callable[[], None] = lambda: None
+        self._lock = threading.Lock()
 
     def known(self, use_case: str, ids: set[str]) -> set[str]:
         self.looks += 1
@@ -34,8 +35,9 @@ class FakeStore:
         return self.predictions & ids
 
     def record(self, observed: Sequence[Observed]) -> Recorded:
-        new = [one for one in observed if one.prediction_id not in self.kept]
-        self.kept |= {one.prediction_id: one for one in new}
+        with self._lock:
+            new = [one for one in observed if one.prediction_id not in self.kept]
+            self.kept |= {one.prediction_id: one for one in new}
         return Recorded(len(new), len(observed) - len(new), 0)
 
 

@@ -24,6 +24,12 @@ from tests.logbook import write
 SPAM = get_use_case("spam")
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait long for figures: a busy machine is no failure."""
+    monkeypatch.setattr(module, "WAIT_SECONDS", 60.0)
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[FeedbackStore]:
     with FeedbackStore.opened(f"sqlite:///{tmp_path / 'log.db'}") as opened:
@@ -135,11 +141,8 @@ def test_what_takes_long_is_said_to_be_measured_and_ready_later(
         one = Live(Settings(), [SPAM], store)
         early = await performance_of(one, "spam", "overall", groups_of)
         released.set()
-        for _ in range(100):
-            late = await performance_of(one, "spam", "overall", groups_of)
-            if late.state == "measured":
-                break
-        return early, late
+        monkeypatch.setattr(module, "WAIT_SECONDS", 60.0)
+        return early, await performance_of(one, "spam", "overall", groups_of)
 
     early, late = asyncio.run(ask())
 

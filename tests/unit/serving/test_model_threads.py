@@ -23,25 +23,30 @@ def test_a_call_gives_what_its_function_gives(threads: ModelThreads) -> None:
 def test_a_call_that_waits_for_ever_hangs(threads: ModelThreads) -> None:
     lock = threading.Event()
     call = threads.submit(lock.wait)
-    time.sleep(0.1)
 
-    assert threads.hung(0.05)
-    assert not threads.hung(60)
-
-    lock.set()
+    try:
+        end = time.monotonic() + 20
+        while not threads.hung(0.05):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert not threads.hung(60)
+    finally:
+        lock.set()
     call.result()
     assert not threads.hung(0.0)
 
 
 def test_a_call_that_computes_is_only_slow(threads: ModelThreads) -> None:
-    stop = threading.Event()
+    computed, stop = threading.Event(), threading.Event()
 
     def compute() -> None:
         while not stop.is_set():
             sum(range(1000))
+            if time.thread_time() > 0.3:
+                computed.set()
 
     call = threads.submit(compute)
-    time.sleep(0.3)
+    assert computed.wait(60)
 
     assert not threads.hung(0.25)
     stop.set()

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import threading
 import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -23,27 +22,9 @@ from ekiben.serving.worker import Worker
 from ekiben.settings import Settings
 from ekiben.use_cases.catalog import get_use_case
 from tests.edges import PATH, MakeEdge, asked
-from tests.fakes import Doubler
+from tests.fakes import Held
 
 IDENTIFIED = b"X-Request-ID: %b\r\n"
-
-
-class Held(Doubler):
-    """A model in a thread, that answers when the test lets it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cost.learn(1, 0.1)
-        self.asked = threading.Event()
-        self.let = threading.Event()
-
-    def predict(self, rows: Any) -> Any:
-        self.asked.set()
-        assert self.let.wait(10)
-        return super().predict(rows)
-
-    async def reached(self) -> None:
-        assert await asyncio.to_thread(self.asked.wait, 10)
 
 
 def test_canary_the_installed_uvicorn_has_every_name_that_the_short_way_leans_on() -> (
