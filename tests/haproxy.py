@@ -1,9 +1,11 @@
 """A load balancer for tests: HAProxy in front of servers that may come and go."""
 
 import contextlib
+import csv
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers import free_port
+from tests.servers import PATIENCE, free_port
 
 CHECK_MILLISECONDS = 500
 CONFIGURATION = """
@@ -45,6 +47,8 @@ class Balancer:
 
     url: str
     process: subprocess.Popen[bytes]
+    door: Path
+    """The socket where it says what it knows."""
 
     def wait(self) -> None:
         """Wait until a server behind it answers."""
@@ -54,6 +58,22 @@ class Balancer:
                     return
             time.sleep(0.1)
         raise AssertionError("the balancer found no server")
+
+    def wait_for(self, port: int) -> None:
+        """Wait until a check of its own has found the server at *port* ready."""
+        limit = time.monotonic() + PATIENCE
+        while not self._found(port):
+            assert time.monotonic() < limit, f"the balancer found no server at {port}"
+            time.sleep(0.05)
+
+    def _found(self, port: int) -> bool:
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.connect(str(self.door))
+            asked.sendall(b"show stat\n")
+            with asked.makefile() as told:
+                rows = csv.DictReader(told.read().removeprefix("# ").splitlines())
+        (one,) = [row for row in rows if row["svname"] == f"s{port}"]
+        return one["status"] == "UP" and one["check_status"].endswith("L7OK")
 
 
 @pytest.fixture(scope="session")
@@ -79,11 +99,11 @@ def balance(
         for one in ports
     )
     path = directory / f"haproxy-{port}.cfg"
-    socket = directory / f"haproxy-{port}.sock"
-    path.write_text(CONFIGURATION.format(socket=socket, port=port, servers=servers))
+    door = directory / f"haproxy-{port}.sock"
+    path.write_text(CONFIGURATION.format(socket=door, port=port, servers=servers))
     process = subprocess.Popen([program, "-f", str(path)], stderr=subprocess.DEVNULL)
     try:
-        yield Balancer(f"http://127.0.0.1:{port}", process)
+        yield Balancer(f"http://127.0.0.1:{port}", process, door)
     finally:
         process.send_signal(signal.SIGUSR1)
         try:

@@ -27,6 +27,8 @@ FIRST_PORT = 10_240
 PORTS = 5_000
 """As many for each of WORKERS, all below those of clients: 32,768 and up on Linux."""
 WORKERS = 4
+_given: set[int] = set()
+"""Ports that `free_port` has returned: on some of them nobody listens yet."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Server:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on.
+    """Return a port that nobody listens on, another one each time.
 
     It is none that the system hands to clients, and none of a worker's that tests beside.
     """
@@ -57,8 +59,11 @@ def free_port() -> int:
     first = FIRST_PORT + worker % WORKERS * PORTS
     while True:
         port = first + secrets.randbelow(PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
 
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from multiprocessing import current_process
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -52,7 +53,8 @@ def race(url: str, rounds: int, barrier: Barrier, told: Connection) -> None:
 def race_to_move(url: str, rounds: int, barrier: Barrier, told: Connection) -> None:
     """Promote in each round, or roll back: whichever this process does, others do too."""
     won = []
-    back = os.getpid() % 2
+    # Ids of processes may all be even.
+    back = int(current_process().name) % 2
     with LedgerDatabase.opened(url) as database:
         for number in range(rounds):
             seen = database.ledger().last("iris")
@@ -80,7 +82,7 @@ def race_over(
     won = []
     with LedgerDatabase.opened(url) as database:
         for number in range(rounds):
-            turn = os.getpid() + number
+            turn = int(current_process().name) + number
             seen = database.ledger().last("iris")
             barrier.wait(300)
             try:

@@ -108,7 +108,9 @@ def check_nothing_is_lost(server: StubServer) -> None:
 def test_c24_a_deadline_that_the_queue_outlasts_is_told_before_the_model_runs(
     tmp_path: Path,
 ) -> None:
-    with stub_server(tmp_path, call_ms=600) as server:
+    # The call outlasts whatever holds the client up; its cost alone refuses nobody.
+    settings = {"queue_ms": 20_000}
+    with stub_server(tmp_path, call_ms=3000, settings=settings) as server:
 
         async def scenario() -> tuple[Reply, list[Reply]]:
             async with connect(server.port) as first, connect(server.port) as second:

@@ -24,7 +24,7 @@ from ekiben.use_cases.catalog import get_use_case
 from tests.criteria_plugin import Figure
 from tests.faults.lives import FLOWERS
 from tests.faults.traffic import IRIS, Traffic
-from tests.haproxy import balance
+from tests.haproxy import Balancer, balance
 from tests.servers import PATIENCE, PROJECT, Server, environment, free_port, serve
 from tests.tiny import promote
 
@@ -33,7 +33,9 @@ pytestmark = [pytest.mark.alone, pytest.mark.server]
 USE_CASE = get_use_case("iris")
 READY_SECONDS = 180.0
 NEVER_READY_SECONDS = 15.0
-DRAIN = {"EKIBEN_DRAIN_SECONDS": "2"}
+DRAIN = {"EKIBEN_DRAIN_SECONDS": "4"}
+"""Enough for a balancer that has to wait for its turn on a busy machine."""
+SHORT_DRAIN = {"EKIBEN_DRAIN_SECONDS": "2"}
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,13 @@ class Deployment:
 
     stack: ExitStack
     spare: int
+    drain: dict[str, str]
     replicas: list[Server] = field(default_factory=list)
+    balancer: Balancer = field(init=False)
 
     def start(self, home: Path) -> Server:
         return self.stack.enter_context(
-            serve(home, extra=FLOWERS | DRAIN, port=self.spare, wait=False)
+            serve(home, extra=FLOWERS | self.drain, port=self.spare, wait=False)
         )
 
     def roll_out(self, home: Path, patience: float = READY_SECONDS) -> bool:
@@ -89,9 +93,9 @@ class Deployment:
             if not is_ready(new, patience):
                 end(new)
                 return False
-            time.sleep(2)  # the balancer asks twice a second
+            self.balancer.wait_for(self.spare)
             self.replicas = [one for one in self.replicas if one is not old] + [new]
-            stop(old)
+            stop(old, self.drain)
             self.spare = port_of(old)
         return True
 
@@ -110,12 +114,12 @@ def is_ready(server: Server, seconds: float) -> bool:
     return False
 
 
-def stop(server: Server) -> None:
+def stop(server: Server, drain: dict[str, str]) -> None:
     """Do what Kubernetes does with a preStop hook: drain, then SIGTERM."""
     subprocess.run(
         [sys.executable, "-m", "ekiben", "drain", "--port", str(port_of(server))],
         cwd=PROJECT,
-        env=environment(Path("/nowhere"), DRAIN),
+        env=environment(Path("/nowhere"), drain),
         check=True,
         stdout=subprocess.DEVNULL,
     )
@@ -129,18 +133,24 @@ def end(server: Server) -> None:
 
 @contextlib.contextmanager
 def deployed(
-    release: Release, replicas: int, haproxy: str, place: Path
+    release: Release,
+    replicas: int,
+    haproxy: str,
+    place: Path,
+    drain: dict[str, str] = DRAIN,
 ) -> Iterator[tuple[str, Deployment]]:
     ports = [free_port() for _ in range(replicas + 1)]
     with ExitStack() as stack:
-        made = Deployment(stack, ports[-1])
+        made = Deployment(stack, ports[-1], drain)
         for port in ports[:-1]:
             made.spare = port
             made.replicas.append(made.start(release.home))
         made.spare = ports[-1]
         door = stack.enter_context(balance(haproxy, ports, place))
+        made.balancer = door
         assert all(is_ready(one, READY_SECONDS) for one in made.replicas)
-        time.sleep(1)
+        for port in ports[:-1]:
+            door.wait_for(port)
         yield door.url, made
 
 
@@ -205,10 +215,10 @@ def test_c72_without_waiting_for_readiness_requests_are_lost(
     releases: tuple[Release, Release], haproxy: str, tmp_path: Path
 ) -> None:
     a, b = releases
-    with deployed(a, 1, haproxy, tmp_path) as (url, deployment):
+    with deployed(a, 1, haproxy, tmp_path, SHORT_DRAIN) as (url, deployment):
         (old,) = deployment.replicas
         with Traffic(url, rate=50) as traffic:
             deployment.start(b.home)
-            stop(old)
+            stop(old, SHORT_DRAIN)
 
     assert {one.status for one in traffic.outcomes} > {200}

@@ -42,9 +42,11 @@ def racing(target: Callable[..., None], url: str, rounds: int) -> list[int]:
     """Let RACERS processes run *target*; return the rounds that each of them won."""
     barrier = processes.Barrier(RACERS)
     racers, told = [], []
-    for _ in range(RACERS):
+    for number in range(RACERS):
         here, there = processes.Pipe(duplex=False)
-        racer = processes.Process(target=target, args=(url, rounds, barrier, there))
+        racer = processes.Process(
+            target=target, args=(url, rounds, barrier, there), name=str(number)
+        )
         racer.start()
         racers.append(racer)
         told.append(here)

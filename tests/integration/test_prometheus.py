@@ -86,16 +86,27 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 
 def first_with_data(running: Prometheus) -> float:
-    """Return the first moment as of which every query has data; the last one tried, if none has."""
+    """Return the first moment as of which every query has data, and both versions have
+    answered in the last scrape; the last one tried, if none is such."""
     limit = time.monotonic() + MOST_SECONDS
     while True:
         time.sleep(1)
         now = replace(running, moment=time.time())
-        if time.monotonic() > limit or all(
-            has_data(now, query) for query in (*map(as_grafana_asks, QUERIES), *RECORDS)
+        if time.monotonic() > limit or (
+            swap_is_seen(now)
+            and all(
+                has_data(now, query)
+                for query in (*map(as_grafana_asks, QUERIES), *RECORDS)
+            )
         ):
             assert now.moment
             return now.moment
+
+
+def swap_is_seen(prometheus: Prometheus) -> bool:
+    """Whether the last scrape came after the swap, and was not cut off by its time limit."""
+    rows, up = prometheus.query("ekiben_rows_total"), prometheus.query("up")
+    return len(rows) > 1 and all(one > 0 for one in values(rows + up))
 
 
 def has_data(prometheus: Prometheus, query: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from ekiben.use_cases.catalog import get_use_case
 from tests.collector import Collector, Seen, collect
 from tests.faults.iris_home import QUICK, IrisHome
-from tests.servers import PROJECT, Server, free_port, serve
+from tests.servers import PROJECT, START_SECONDS, Server, free_port, serve
 from tests.timing import at_most, measures_time
 
 pytestmark = pytest.mark.server
@@ -203,7 +203,7 @@ def test_a_protocol_that_is_not_spoken_ends_the_start_with_one_line(
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
     }
     with serve(iris_home.path, extra=extra, wait=False, cwd=PROJECT) as server:
-        assert server.process.wait(30) == 1
+        assert server.process.wait(START_SECONDS) == 1
         said = server.output.read_text().splitlines()
     ours = [line for line in said if line.startswith("ekiben: ")]
     assert ours == ["ekiben: OTEL_EXPORTER_OTLP_PROTOCOL: only http/protobuf is spoken"]
