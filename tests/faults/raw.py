@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.servers import PATIENCE
+
 HOST = b"Host: test\r\n"
 JSON = b"Content-Type: application/json\r\n"
 
@@ -57,11 +59,19 @@ def read_all(opened: socket.socket) -> Answers:
     return Answers(b"".join(parts), closed=True)
 
 
-def say(url: str, sent: bytes, timeout: float = 1) -> Answers:
-    """Send *sent* on a new connection and return all that comes back."""
-    with connect(url, timeout) as opened:
+def say(
+    url: str, sent: bytes, timeout: float = 1, patience: float = PATIENCE
+) -> Answers:
+    """Send *sent* on a new connection and return all that comes back.
+
+    The answer may take *patience*; *timeout* is the silence after it that ends the wait.
+    """
+    with connect(url, patience) as opened:
         with contextlib.suppress(ConnectionError):
             opened.sendall(sent)
+        with contextlib.suppress(OSError):
+            opened.recv(1, socket.MSG_PEEK)
+        opened.settimeout(timeout)
         return read_all(opened)
 
 
