@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+import circus.sighandler
 import circus.sockets
 import circus.watcher
 from circus.exc import ConflictError
@@ -63,6 +64,7 @@ def supervise(settings: Settings) -> None:
             super().__init__(*given, **named | supervisor.wishes(named.get("env")))
 
     circus.watcher.Watcher = SupervisedWatcher
+    circus.sighandler.SysHandler.quit = lambda self: supervisor.quit(self.controller)
     circus.sockets.CircusSocket.bind_and_listen = bind_or_say_why
 
 
@@ -175,6 +177,11 @@ class Supervisor:
     def _give_up(self, reason: str) -> None:
         self.failure = reason
         self.arbiter.loop.add_callback(self._quit)
+
+    def quit(self, controller: Any) -> None:
+        """Stop for a signal; circus itself would forget it while it starts workers."""
+        self.arbiter, self.asked = controller.arbiter, max(self.asked, 1)
+        self.arbiter.loop.add_callback_from_signal(self._quit)
 
     async def _quit(self) -> None:
         try:

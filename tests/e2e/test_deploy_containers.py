@@ -164,7 +164,7 @@ def test_c72_c87_containers_are_replaced_killed_and_rolled_back_under_load(
     figure("seconds until back", round(seconds, 1))
     figure("requests lost", len(failed))
     assert seconds < limit
-    assert all(killed_at - 2 < one.at < killed_at + 0.5 for one in failed)
+    assert all(killed_at - 2 < one.at < killed_at + 3 for one in failed)
 
 
 def ready(facts: dict[str, Any]) -> int:

@@ -23,7 +23,7 @@ from ekiben.settings import Settings
 from tests.access import BAD, TERMS, Issuer, made
 from tests.criteria_plugin import Figure
 from tests.feedback import UNKNOWN
-from tests.servers import PROJECT, Server, environment, serve
+from tests.servers import PROJECT, START_SECONDS, Server, environment, serve
 
 pytestmark = pytest.mark.server
 
@@ -187,6 +187,7 @@ def test_c35_a_key_in_the_query_is_refused_beside_a_good_one_in_the_header(
         assert answer.status_code == 401, query
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("calls", [2_000, pytest.param(14_000, marks=pytest.mark.slow)])
 def test_c35_all_refusals_take_as_long(
     guarded: Guarded, calls: int, figure: Figure
@@ -449,7 +450,7 @@ def test_c70_a_server_that_anybody_could_use_does_not_start(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=START_SECONDS,
     )
 
     said = [line for line in done.stderr.splitlines() if line.startswith("ekiben: ")]

@@ -190,6 +190,7 @@ def test_c26_clients_that_leave_anywhere_leave_nothing_behind(
 
         assert all(right)
         assert right
+        until(lambda: server.metric("ekiben_rows_in_flight") == 0, PATIENCE)
         check_nothing_is_lost(server)
         until(lambda: abs(server.file_descriptors() - files) <= 3, PATIENCE)
         until(lambda: abs(server.metric("stub_tasks") - tasks) <= 3, PATIENCE)

@@ -19,7 +19,7 @@ import pytest
 from ekiben.use_cases.catalog import USE_CASES
 from tests.faults.asking import assert_problem, rows_body
 from tests.faults.raw import JSON, connect, read_all, request, say
-from tests.servers import Server
+from tests.servers import PATIENCE, Server
 from tests.timing import at_most, measures_time
 
 pytestmark = pytest.mark.server
@@ -69,12 +69,13 @@ def test_c10_the_limit_is_counted_to_the_byte(
 def test_c10_huge_bodies_cost_little_memory_and_hold_nobody_up(server: Server) -> None:
     (worker,) = server.workers()
     process = psutil.Process(worker)
-    say(server.url, request(PREDICT, JSON, CHUNKED, body=b"1\r\n{\r\n"))
+    say(server.url, request(PREDICT, JSON, CHUNKED, body=b"1\r\n{\r\n"), patience=1)
     before, most = process.memory_info().rss, 0
     flood = threading.Thread(target=send_without_end, args=(server.url, 200 * 2**20))
     flood.start()
-    seconds = []
-    while flood.is_alive():
+    seconds: list[float] = []
+    # Once at least: on a busy machine the flood may be over when this goes on.
+    while flood.is_alive() or not seconds:
         most = max(most, process.memory_info().rss)
         start = time.monotonic()
         assert httpx.get(server.url + "/livez").status_code == 200
@@ -106,7 +107,7 @@ def test_c10_a_length_that_is_too_high_waits_and_one_too_low_is_cut(
     high = request(PREDICT, JSON, b"Content-Length: 9999\r\n", body=GOOD)
 
     assert say(server.url, low).statuses[0] == 400
-    assert say(server.url, high).statuses == []
+    assert say(server.url, high, patience=1).statuses == []
     assert say(server.url, request(PREDICT, JSON)).problem()["code"] == "invalid_json"
     assert say(server.url, request(b"GET /livez")).status == 200
 
@@ -196,15 +197,16 @@ def test_c11_a_pickle_is_read_on_no_port(
 ) -> None:
     canary = tmp_path / "sung"
     body = pickle.dumps(Canary(canary))
-    ports = listening_ports(server)
+    own, ports = int(server.url.rsplit(":", 1)[1]), listening_ports(server)
     head = b"Content-Type: %s\r\nContent-Length: %d\r\nArgs-Number: 1\r\nConnection: close\r\n"
     sent = head % (kind.encode(), len(body))
 
     def answers(port: int, path: bytes) -> list[int]:
-        line = b"POST " + path
-        return say(f"http://127.0.0.1:{port}", request(line, sent, body=body)).statuses
+        asked = request(b"POST " + path, sent, body=body)
+        patience = PATIENCE if port == own else 1
+        return say(f"http://127.0.0.1:{port}", asked, patience=patience).statuses
 
-    assert int(server.url.rsplit(":", 1)[1]) in ports
+    assert own in ports
     asked = itertools.product(
         ports, (PATH.encode(), b"/predict_iris", b"/", b"/metrics")
     )
@@ -227,9 +229,15 @@ def test_c11_the_canary_does_sing_when_it_is_read(tmp_path: Path) -> None:
 def listening_ports(server: Server) -> set[int]:
     """Return every port that the server's processes listen on."""
     main = psutil.Process(server.process.pid)
-    found = [main, *main.children(recursive=True)]
-    opened = [one for process in found for one in process.net_connections("tcp")]
-    return {one.laddr.port for one in opened if one.status == psutil.CONN_LISTEN}
+    ports = set()
+    for process in (main, *main.children(recursive=True)):
+        # Drift is measured by a process that may end at any moment.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            opened = process.net_connections("tcp")
+            ports |= {
+                one.laddr.port for one in opened if one.status == psutil.CONN_LISTEN
+            }
+    return ports
 
 
 def test_c10_and_c11_without_the_edge_all_of_it_is_taken(bare: Server) -> None:
@@ -247,7 +255,7 @@ def test_c10_what_is_left_of_a_refused_body_is_not_the_next_request(
     server: Server,
 ) -> None:
     smuggled = request(b"GET /livez")
-    with connect(server.url, 1) as opened:
+    with connect(server.url, PATIENCE) as opened:
         opened.sendall(request(PREDICT, JSON, b"Content-Length: 99999999\r\n"))
         opened.sendall(smuggled)
         answers = read_all(opened)

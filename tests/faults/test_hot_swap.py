@@ -23,6 +23,7 @@ from ekiben.use_cases.catalog import get_use_case
 from tests.criteria_plugin import Figure
 from tests.faults.conftest import PATCHED, home_beside
 from tests.servers import PATIENCE, Server, serve
+from tests.timing import TooSlow, at_most, measures_time
 
 pytestmark = [pytest.mark.alone, pytest.mark.server]
 
@@ -184,6 +185,7 @@ def memory(server: Server) -> int:
     return sum(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+@measures_time
 @pytest.mark.parametrize("cycles", CYCLES, ids="{}-cycles".format)
 def test_swaps_under_load_lose_nothing_mix_nothing_and_come_at_their_time(
     installed: Installation, swapping: Server, cycles: int, figure: Figure
@@ -207,8 +209,8 @@ def test_swaps_under_load_lose_nothing_mix_nothing_and_come_at_their_time(
     figure("p99 near a move, ms", during * 1000)
     figure("p99 else, ms", steady * 1000)
     figure("latest worker, ms", late[-1] * 1000)
-    assert late[-1] < GRACE
     assert grown < 60 * 2**20
+    at_most(GRACE, late[-1])
 
 
 def test_c50_with_the_version_named_too_late_the_mixture_is_noticed(
@@ -253,7 +255,8 @@ def lateness(got: list[Got], events: list[Event]) -> list[float]:
         start = event.effective.timestamp()
         end = following.effective.timestamp() if following else float("inf")
         within = [one for one in got if one.asked > start and one.had < end]
-        assert event.to_tag in {one.prediction["model"] for one in within}
+        if event.to_tag not in {one.prediction["model"] for one in within}:
+            raise TooSlow(f"{event.to_tag} did not answer before the next move")
         others = [one for one in within if one.prediction["model"] != event.to_tag]
         late.append(max((one.asked - start for one in others), default=0.0))
     return sorted(late)

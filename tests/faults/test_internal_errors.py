@@ -62,7 +62,8 @@ def wait_for_record(server: Server, request_id: str) -> dict[str, str]:
     """Return the log record of the failure of the request *request_id*."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        for line in server.output.read_text().splitlines():
+        # The last line may not be written to its end.
+        for line in server.output.read_text().split("\n")[:-1]:
             if request_id in line and "request failed" in line:
                 found: dict[str, str] = json.loads(line)
                 return found

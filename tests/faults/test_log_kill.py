@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -37,8 +38,21 @@ TWO = {"rows": [one_row(), one_row()]}
 KILLS = [5, pytest.param(100, marks=pytest.mark.slow)]
 
 
-def life(home: Path, seconds: float, **settings: object) -> list[str]:
-    """Let a process log until it is killed after *seconds* of work; return its lines."""
+def life(
+    home: Path, seconds: float, *, last: bool = False, **settings: Any
+) -> list[str]:
+    """Let a process log until it is killed after *seconds* of work; return its lines.
+
+    The *last* one goes on until it has counted what died with the others.
+    """
+
+    def kill() -> None:
+        try:
+            if last:
+                until(lambda: len([*(home / "counts").glob("*.counts")]) <= 1, 60)
+        finally:
+            process.kill()
+
     told = {"home": str(home), "log_flush_ms": 1000 * WINDOW_SECONDS, **settings}
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.log_child", json.dumps(told)],
@@ -46,7 +60,7 @@ def life(home: Path, seconds: float, **settings: object) -> list[str]:
         stdout=subprocess.PIPE,
     )
     lines: list[str] = []
-    timer = threading.Timer(seconds, process.kill)
+    timer = threading.Timer(seconds, kill)
     assert process.stdout is not None
     with process:
         for line in process.stdout:
@@ -69,7 +83,7 @@ def ids_of(lines: list[str]) -> list[str]:
     return [i for one in lines if is_answer(one) for i in one.split()]
 
 
-def lives(home: Path, kills: int, **settings: object) -> tuple[list[list[str]], int]:
+def lives(home: Path, kills: int, **settings: Any) -> tuple[list[list[str]], int]:
     """Kill so many processes one after the other; return what each said and the lost in all.
 
     One more is started at the end, to count what died with the last one.
@@ -78,7 +92,7 @@ def lives(home: Path, kills: int, **settings: object) -> tuple[list[list[str]], 
     seconds = [chance.uniform(0.05, 0.9) for _ in range(kills)]
     seconds[::20] = [LONG_SECONDS] * len(seconds[::20])
     said = [life(home, one, **settings) for one in seconds]
-    last = life(home, 1.0, **settings)
+    last = life(home, 1.0, last=True, **settings)
     return said, sum(lost_of(one) for one in [*said, last])
 
 

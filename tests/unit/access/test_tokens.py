@@ -96,6 +96,7 @@ def test_c37_the_issuers_clock_may_be_a_little_ahead(
     issuer: Issuer, verifying: Verifying, now: float
 ) -> None:
     assert verifying.caller(issuer.token(now, nbf=now + 58), now) is not None
+    assert verifying.caller(issuer.token(now, nbf=now + 62), now) is None
 
 
 def test_c37_a_token_of_16_kilobytes_is_refused_before_it_is_parsed(

@@ -4,6 +4,8 @@ import inspect
 
 import bentoml.serving
 import circus.arbiter
+import circus.controller
+import circus.sighandler
 import circus.sockets
 import circus.watcher
 import uvicorn.server
@@ -55,6 +57,14 @@ def test_circus_has_the_hooks_and_lets_system_exit_through() -> None:
 def test_circus_can_be_made_to_look_and_to_stop() -> None:
     assert callable(circus.arbiter.Arbiter.manage_watchers)
     assert callable(circus.arbiter.Arbiter.stop)
+
+
+def test_circus_quits_for_a_signal_where_we_put_ours() -> None:
+    handler = circus.sighandler.SysHandler
+
+    for name in ("handle_term", "handle_int"):
+        assert "self.quit()" in inspect.getsource(getattr(handler, name))
+    assert "SysHandler(self)" in inspect.getsource(circus.controller.Controller)
 
 
 def test_uvicorn_sets_its_handlers_before_the_application_starts() -> None:
