@@ -246,7 +246,7 @@ def test_c61_a_server_whose_workers_and_all_are_killed_counts_what_it_lost(
 
 
 @pytest.mark.server
-def test_c61_a_worker_without_its_server_leaves_the_count_to_the_next(
+def test_c61_a_worker_that_lost_its_server_leaves_the_count_to_the_next(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """It would count what a dead one lost where nobody reads it."""
