@@ -12,6 +12,8 @@ from ekiben.errors import ArtefactRefused, BatchShapeMismatch
 from ekiben.registry.store import Store, Version
 from ekiben.schemas.base import Row
 from ekiben.schemas.model_card import Golden
+from ekiben.use_cases.answers import Answers
+from ekiben.use_cases.columns import Columns
 from ekiben.use_cases.use_case import Decision, Fields, Floats, Scorer, UseCase
 
 GOLDEN_TOLERANCE = 1e-9
@@ -57,6 +59,15 @@ class Predictor:
         encoded = self.use_case.encoding.from_rows(rows)
         scored = self.probabilities(encoded, len(rows))
         return self.use_case.answer(scored, self.decision)
+
+    def answers(self, rows: Sequence[Row]) -> Sequence[Fields]:
+        """Do the same, with columns for columns where the use case can."""
+        columns = self.use_case.answer_columns
+        if columns is None or not isinstance(rows, Columns):
+            return self.predict(rows)
+        encoded = self.use_case.encoding.from_rows(rows)
+        scored = self.probabilities(encoded, len(rows))
+        return Answers(columns(scored, self.decision), len(rows))
 
     def predict_raw(self, rows: Sequence[dict[str, Any]]) -> list[Fields]:
         """Answer rows as a client would send them; for golden rows and tests."""

@@ -13,6 +13,7 @@ from ekiben.monitoring.ids import key_of
 from ekiben.monitoring.records import HASHED
 from ekiben.schemas.base import Row, personal_fields
 from ekiben.use_cases.columns import Columns
+from ekiben.use_cases.json_text import as_text
 
 PersonalPolicy = Literal["keep", "hash", "drop"]
 
@@ -20,8 +21,8 @@ PersonalPolicy = Literal["keep", "hash", "drop"]
 class Line(NamedTuple):
     """One request of the log as its table has it; `at` is in microseconds since 1970.
 
-    Its rows are numbered from `first` on; `asked` and `answered` are lists in JSON, of the
-    rows and of the predictions as they were sent.
+    Its rows are numbered from `first` on; `asked` and `answered` are in JSON, the rows and
+    the predictions as they were sent: lists of them, or an object of their columns.
     """
 
     key: str
@@ -107,7 +108,7 @@ class Encoder:
         if personal := self.personal.get(use_case):
             return self._stripped(rows, personal)
         if isinstance(rows, Columns):
-            return (rows.written or orjson.dumps(rows.fields())).decode()
+            return (rows.written or as_text(rows.values)).decode()
         try:
             return _fields(rows)
         except TypeError:  # a type or a number that only the row itself can write

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from ekiben.monitoring.ids import joined
 from ekiben.monitoring.records import Logged, Observed, moment_of
 from ekiben.registry.migrating import Migrations
+from ekiben.use_cases.answers import Answers, Fields
 
 MIGRATIONS = Migrations(
     "ekiben.monitoring:migrations", "0003", "prediction_version", waits=360
@@ -46,7 +47,9 @@ def logged_in(record: sa.RowMapping) -> list[Logged]:
     """Return the rows of *record*, one of `REQUESTS`."""
     same = ("use_case", "tag", "batch_rows", "seconds", "request_id", "caller")
     facts = {name: record[name] for name in same}
-    asked, answered = json.loads(record["asked"]), json.loads(record["answered"])
+    asked, answered = (
+        listed(record[name], record["rows"]) for name in ("asked", "answered")
+    )
     return [
         Logged(
             prediction_id=joined(record["key"], number),
@@ -59,6 +62,12 @@ def logged_in(record: sa.RowMapping) -> list[Logged]:
             zip(asked, answered, strict=True), record["first"]
         )
     ]
+
+
+def listed(text: str, rows: int) -> list[Fields]:
+    """Return what a record keeps of so many *rows*, a list of them or of columns of them."""
+    found = json.loads(text)
+    return found if isinstance(found, list) else list(Answers(found, rows))
 
 
 def unstamped(answer: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any, Literal, get_args, get_origin
 import numpy as np
 import orjson
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ekiben.schemas.base import Prediction
-from ekiben.use_cases.use_case import Fields
+from ekiben.use_cases.answers import Answers, Fields
 
 TYPES: Mapping[Any, pa.DataType] = {
     float: pa.float64(),
@@ -18,6 +19,9 @@ TYPES: Mapping[Any, pa.DataType] = {
     bool: pa.bool_(),
     str: pa.string(),
 }
+
+
+Values = NDArray[Any] | list[Any]
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,17 @@ class Column:
         """The column's name."""
         return ".".join(self.path)
 
-    def values(self, answers: Sequence[Fields]) -> list[Any]:
+    def values(self, answers: Sequence[Fields]) -> Values:
         """Return what each of *answers* has there."""
         found: Iterable[Any] = answers
-        for name in self.path:
-            found = map(itemgetter(name), found)
+        if isinstance(answers, Answers):
+            found = answers.column(*self.path)
+        else:
+            for name in self.path:
+                found = map(itemgetter(name), found)
         if self.as_json:
             return [orjson.dumps(one).decode() for one in found]
-        return list(found)
+        return found if isinstance(found, np.ndarray | list) else list(found)
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class ArrowAnswers:
         return stream
 
 
-def array(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
+def array(kind: pa.DataType, values: Values) -> pa.Array:
     """Return *values*, of which none is missing, as an array of *kind*, one of TYPES.
 
     Not by `pa.array`: that imports pandas, which a server does without.

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ekiben.errors import BatchShapeMismatch
-from ekiben.serving.jobs import Fields, Model, Piece
+from ekiben.serving.jobs import Model, Piece
 from ekiben.serving.version_counts import VersionCounts
+from ekiben.use_cases.answers import Fields
 from ekiben.use_cases.columns import together
 
-Outcome = list[Fields] | Exception
+Outcome = Sequence[Fields] | Exception
 Observe = Callable[[str, Sequence[Piece], Sequence[Outcome], float], None]
 """Takes what came of one call: the version's tag, its pieces, their outcomes, the seconds."""
 
@@ -73,7 +74,9 @@ class Isolation:
         ]
 
 
-def _shares(pieces: Sequence[Piece], fields: list[Fields]) -> list[Outcome]:
+def _shares(pieces: Sequence[Piece], fields: Sequence[Fields]) -> list[Outcome]:
+    if len(pieces) == 1:
+        return [fields]
     shares: list[Outcome] = []
     start = 0
     for piece in pieces:

@@ -15,6 +15,7 @@ from ekiben.serving.jobs import Answer, Job, Model, Piece, Reply, never
 from ekiben.serving.pace import Limits, Pace
 from ekiben.serving.tally import Tally
 from ekiben.serving.version_counts import Versions
+from ekiben.use_cases.answers import joined
 
 __all__ = ["Answer", "Dispatcher", "Limits", "Model", "never"]
 
@@ -332,7 +333,7 @@ class Dispatcher:
         if count > job.batch_rows:
             job.batch_rows = count
         if len(fields) < len(job.rows):
-            fields = job.fields = [*(job.fields or ()), *outcome]
+            fields = job.fields = joined(job.fields, outcome)
             job.model = job.model or model
         if len(fields) == len(job.rows):
             _disarm(job)

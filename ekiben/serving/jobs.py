@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ekiben.schemas.base import Row
 from ekiben.serving.cost import Cost
-
-Fields = dict[str, Any]
+from ekiben.use_cases.answers import Fields
 
 
 class Model(Protocol):
@@ -23,7 +22,7 @@ class Model(Protocol):
     def cost(self) -> Cost:
         """What its calls take."""
 
-    def predict(self, rows: Sequence[Row]) -> list[Fields]:
+    def predict(self, rows: Sequence[Row]) -> Sequence[Fields]:
         """Answer *rows*, one entry a row, in order."""
 
 
@@ -35,7 +34,7 @@ class Answer(NamedTuple):
     """
 
     tag: str
-    fields: list[Fields]
+    fields: Sequence[Fields]
     batch_rows: int = 0
     content: bytes = b""
 
@@ -81,7 +80,7 @@ class Job:
     running: bool = False
     taken: int = 0
     model: Model | None = None
-    fields: list[Fields] | None = None
+    fields: Sequence[Fields] | None = None
     batch_rows: int = 0
     span: Any = None
 

@@ -101,6 +101,7 @@ class PredictRoute:
                 caller=caller,
                 request_id=request_id.decode(),
                 since=start,
+                as_table=writer is not None,
             )
             tag = answer.tag
             content = (

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
-from typing import Any
 
 from ekiben.errors import EkibenError, LedgerUnavailable, NotReady
 from ekiben.predictor import Predictor, golden_fault, load_predictor
@@ -15,7 +14,7 @@ from ekiben.registry.store import Store
 from ekiben.schemas.base import Row
 from ekiben.schemas.model_card import Golden, ModelCard
 from ekiben.serving.cost import Cost
-from ekiben.use_cases.use_case import UseCase
+from ekiben.use_cases.use_case import Fields, UseCase
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +71,9 @@ class Loaded:
         """The exact tag."""
         return self.predictor.tag
 
-    def predict(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    def predict(self, rows: Sequence[Row]) -> Sequence[Fields]:
         """Answer *rows*, one entry a row, in order."""
-        return self.predictor.predict(rows)
+        return self.predictor.answers(rows)
 
     def golden_fault(self) -> str | None:
         """Return how it fails on its golden rows now, None: not at all."""

@@ -190,7 +190,7 @@ class Request:
         if self.cycle.disconnected:
             raise ClientGone
         route = self.route
-        content, waiter = route.finish(
+        _, content, waiter = route.finish(
             self.rows, answer, self.start, self.identity, self.caller
         )
         if waiter is not None:

@@ -28,6 +28,8 @@ from ekiben.serving.model_threads import ModelThreads
 from ekiben.serving.roster import Roster
 from ekiben.serving.run_files import run_directory
 from ekiben.serving.watch import Watch
+from ekiben.use_cases.answers import Answers, Fields
+from ekiben.use_cases.json_text import as_text
 from ekiben.use_cases.rounding import round_stated
 
 if TYPE_CHECKING:
@@ -155,10 +157,12 @@ class Worker:
         caller: str = "",
         request_id: str = "",
         since: float | None = None,
+        as_table: bool = False,
     ) -> Answer:
         """Answer *rows* with ids and tag stamped, and log them.
 
-        *since* is when the request came, by `time.perf_counter`.
+        *since* is when the request came, by `time.perf_counter`. What is sent *as_table*
+        has no content in JSON.
 
         Raises:
             LogUnavailable: what cannot be logged is not to be answered.
@@ -170,10 +174,12 @@ class Worker:
         )
         if gone():
             raise ClientGone
-        content, waiter = self.finish(use_case, rows, answer, start, request_id, caller)
+        fields, content, waiter = self.finish(
+            use_case, rows, answer, start, request_id, caller, as_table=as_table
+        )
         if waiter is not None:
             await logged(waiter, seconds - (time.perf_counter() - start))
-        return answer._replace(content=content)
+        return answer._replace(fields=fields, content=content)
 
     def finish(
         self,
@@ -183,35 +189,49 @@ class Worker:
         start: float,
         request_id: str,
         caller: str,
-    ) -> "tuple[bytes, asyncio.Future[None] | None]":
+        *,
+        as_table: bool = False,
+    ) -> "tuple[Sequence[Fields], bytes, asyncio.Future[None] | None]":
         """Stamp ids and tag on *answer* and log it; *start* is by `time.perf_counter`.
 
-        Returns it in JSON, and what is to be waited for before it may be sent; None:
-        nothing.
+        Returns the fields, the same in JSON but for columns that go *as_table*, and what
+        is to be waited for before they may be sent; None: nothing.
 
         Raises:
             LogUnavailable: what cannot be logged is not to be answered.
         """
-        tag = answer.tag
+        tag, fields = answer.tag, answer.fields
         if self._decimals is not None:
-            round_stated(answer.fields, self._decimals)
+            fields = list(fields)
+            round_stated(fields, self._decimals)
         begin = fresh()
-        for number, fields in enumerate(answer.fields):
-            fields["prediction_id"] = begin + NUMBERS[number]
-            fields["model"] = tag
-        content = orjson.dumps(answer.fields)
+        if isinstance(fields, Answers):
+            ids = [begin + number for number in NUMBERS[: len(fields)]]
+            stamped = fields.stamped(prediction_id=ids, model=tag)
+            content = b"" if as_table else stamped.written()
+            kept = content or as_text(fields.columns)
+            fields = stamped
+        else:
+            for number, one in enumerate(fields):
+                one["prediction_id"] = begin + NUMBERS[number]
+                one["model"] = tag
+            content = kept = orjson.dumps(fields)
         if self.predictions is None:
-            return content, None
-        return content, self.predictions.add(
-            use_case,
-            tag,
-            begin,
-            rows,
+            return fields, content, None
+        return (
+            fields,
             content,
-            batch_rows=answer.batch_rows,
-            seconds=time.perf_counter() - start,
-            request_id=request_id,
-            caller=caller,
+            self.predictions.add(
+                use_case,
+                tag,
+                begin,
+                rows,
+                kept,
+                batch_rows=answer.batch_rows,
+                seconds=time.perf_counter() - start,
+                request_id=request_id,
+                caller=caller,
+            ),
         )
 
     async def predict_in_call(self, use_case: str, rows: Sequence[Row]) -> Answer:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ekiben.use_cases.answers import AnswerColumns
 from ekiben.use_cases.use_case import Decision, Fields, Floats
 
 Truths = NDArray[np.bool_]
@@ -27,6 +28,17 @@ def flag_answers(flag: str) -> Callable[[Floats, Decision], list[Fields]]:
         ]
 
     return answer
+
+
+def flag_columns(flag: str) -> Callable[[Floats, Decision], AnswerColumns]:
+    """Make the `answer_columns` of such a use case."""
+
+    def answer_columns(probabilities: Floats, decision: Decision) -> AnswerColumns:
+        positive, threshold = probabilities[:, 1], decision["threshold"]
+        flags = positive >= threshold
+        return {flag: flags, "probability": positive, "threshold": threshold}
+
+    return answer_columns
 
 
 def best_f1_threshold(positive: Truths, probabilities: Floats) -> float:

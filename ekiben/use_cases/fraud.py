@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ekiben.compiled.forest import compile_forest, load_forest
 from ekiben.datasets.fraud import FRAUD as DATASET
 from ekiben.schemas.fraud import FraudPrediction, Transaction
-from ekiben.use_cases.binary import cheapest_threshold, flag_answers
+from ekiben.use_cases.answers import AnswerColumns
+from ekiben.use_cases.binary import cheapest_threshold, flag_answers, flag_columns
 from ekiben.use_cases.encoding import NumericColumns
 from ekiben.use_cases.use_case import (
     Decision,
@@ -41,6 +42,7 @@ FLOORS = {"average_precision": 0.75, "recall": 0.70}
 0.05. Below three quarters of the ranking or of the frauds, the old rules do as well."""
 
 _flags = flag_answers("is_fraud")
+_flag_columns = flag_columns("is_fraud")
 
 
 def build(seed: int) -> Estimator:
@@ -89,6 +91,11 @@ def answer(probabilities: Floats, decision: Decision) -> list[Fields]:
     return _flags(at_prior(probabilities, decision), decision)
 
 
+def answer_columns(probabilities: Floats, decision: Decision) -> AnswerColumns:
+    """Say it of many rows."""
+    return _flag_columns(at_prior(probabilities, decision), decision)
+
+
 def _amount(table: "pd.DataFrame") -> "pd.Series[Any]":
     import pandas as pd
 
@@ -111,6 +118,7 @@ FRAUD = UseCase(
     compile=compile_forest,
     decide=decide,
     answer=answer,
+    answer_columns=answer_columns,
     label_of=lambda fields: int(fields["is_fraud"]),
     probabilities_of=at_prior,
     metrics=(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ekiben.compiled.tree import compile_tree
 from ekiben.datasets.iris import IRIS as DATASET
 from ekiben.schemas.iris import IrisFlower, IrisPrediction, Species
+from ekiben.use_cases.answers import AnswerColumns
 from ekiben.use_cases.binary import as_stated
 from ekiben.use_cases.encoding import NumericColumns
 from ekiben.use_cases.use_case import (
@@ -80,6 +81,16 @@ def answer(probabilities: Floats, _decision: Decision) -> list[Fields]:
     ]
 
 
+def answer_columns(probabilities: Floats, _decision: Decision) -> AnswerColumns:
+    """Name the species of many rows."""
+    logarithms = np.log(np.maximum(probabilities, SMALLEST))
+    return {
+        "species": [SPECIES[best] for best in probabilities.argmax(axis=1).tolist()],
+        "probabilities": dict(zip(SPECIES, probabilities.T, strict=True)),
+        "log_probabilities": dict(zip(SPECIES, logarithms.T, strict=True)),
+    }
+
+
 IRIS = UseCase(
     name="iris",
     summary="The species of an iris flower from four measures.",
@@ -93,6 +104,7 @@ IRIS = UseCase(
     compile=compile_tree,
     decide=decide,
     answer=answer,
+    answer_columns=answer_columns,
     label_of=lambda fields: fields["species"],
     probabilities_of=as_stated,
     metrics=("accuracy", "f1_macro", "log_loss"),

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ekiben.compiled.linear_text import compile_linear_text, linear_text_scorer
 from ekiben.datasets.spam import SPAM as DATASET
 from ekiben.schemas.spam import Message, SpamPrediction
+from ekiben.use_cases.answers import AnswerColumns
 from ekiben.use_cases.bands import length_bands
 from ekiben.use_cases.binary import as_stated, best_f1_threshold
 from ekiben.use_cases.encoding import TextColumn
@@ -69,6 +70,13 @@ def answer(probabilities: Floats, decision: Decision) -> list[Fields]:
     ]
 
 
+def answer_columns(probabilities: Floats, decision: Decision) -> AnswerColumns:
+    """Say it of many rows."""
+    spam, threshold = probabilities[:, 1], decision["threshold"]
+    labels = ["spam" if one else "ham" for one in (spam >= threshold).tolist()]
+    return {"label": labels, "probability": spam, "threshold": threshold}
+
+
 def _length(table: "pd.DataFrame") -> "pd.Series[Any]":
     return length_bands(table["text"], (40, 80, 160))
 
@@ -86,6 +94,7 @@ SPAM = UseCase(
     compile=compile_linear_text,
     decide=decide,
     answer=answer,
+    answer_columns=answer_columns,
     label_of=lambda fields: fields["label"],
     probabilities_of=as_stated,
     metrics=(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ekiben.compiled.linear_text import compile_linear_text, linear_text_scorer
 from ekiben.datasets.topics import TOPICS as DATASET
 from ekiben.schemas.topics import Project, TopicPrediction
+from ekiben.use_cases.answers import AnswerColumns
 from ekiben.use_cases.bands import length_bands
 from ekiben.use_cases.binary import as_stated
 from ekiben.use_cases.encoding import TextColumn
@@ -91,6 +92,15 @@ def answer(probabilities: Floats, decision: Decision) -> list[Fields]:
     ]
 
 
+def answer_columns(probabilities: Floats, decision: Decision) -> AnswerColumns:
+    """Name the topics of many rows."""
+    best = best_or_other(probabilities, decision["threshold"]).tolist()
+    return {
+        "topic": [CLASSES[place] for place in best],
+        "probabilities": dict(zip(CLASSES, probabilities.T, strict=True)),
+    }
+
+
 def _length(table: "pd.DataFrame") -> "pd.Series[Any]":
     return length_bands(table["text"], (100, 200, 300))
 
@@ -108,6 +118,7 @@ TOPICS = UseCase(
     compile=compile_linear_text,
     decide=decide,
     answer=answer,
+    answer_columns=answer_columns,
     label_of=lambda fields: fields["topic"],
     probabilities_of=as_stated,
     metrics=("f1_weighted", "accuracy", "f1_macro", "log_loss"),

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from ekiben.compiled.boosting import compile_boosting, load_boosting
 from ekiben.datasets.turnover import TURNOVER as DATASET
 from ekiben.schemas.turnover import Department, Employee, Salary, TurnoverPrediction
-from ekiben.use_cases.binary import as_stated, best_f1_threshold, flag_answers
+from ekiben.use_cases.binary import (
+    as_stated,
+    best_f1_threshold,
+    flag_answers,
+    flag_columns,
+)
 from ekiben.use_cases.encoding import NumericColumns
 from ekiben.use_cases.use_case import Decision, Estimator, Floats, Scorer, UseCase
 
@@ -81,6 +86,7 @@ TURNOVER = UseCase(
     compile=compile_boosting,
     decide=decide,
     answer=flag_answers("leaves"),
+    answer_columns=flag_columns("leaves"),
     label_of=lambda fields: fields["leaves"],
     probabilities_of=as_stated,
     metrics=(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ekiben.compiled.artefact import Artefact, Floats, Scorer, in_order
 from ekiben.datasets import Dataset
 from ekiben.schemas.base import Prediction, Row
+from ekiben.use_cases.answers import AnswerColumns, Fields
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,6 @@ __all__ = [
 ]
 
 Decision = dict[str, float]
-Fields = dict[str, Any]
 
 
 class Estimator(Protocol):
@@ -94,6 +94,8 @@ class UseCase:
     """Name of a metric to what a version needs at least to become production."""
     calibration_error: float = 0.10
     """A version whose calibration error is surely larger does not become production."""
+    answer_columns: Callable[[Floats, Decision], AnswerColumns] | None = None
+    """What `answer` says of many rows, as columns; None: they are made a row at a time."""
     compile: Callable[[Any], Artefact] | None = None
     """A fitted estimator to plain files that score as it does, or NotCompilable; None:
     versions are served by `scorer`. Where they turn out to differ, `own_scorer` serves."""

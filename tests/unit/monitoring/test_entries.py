@@ -4,10 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Annotated
 
+import numpy as np
 import pytest
 
 from ekiben.monitoring.entries import Encoder, Entry, Line, PersonalPolicy
 from ekiben.monitoring.records import HASHED
+from ekiben.monitoring.tables import listed
 from ekiben.schemas.base import Personal, Row, personal_fields
 from ekiben.schemas.spam import Message
 from ekiben.schemas.topics import Project
@@ -108,6 +110,22 @@ def test_few_rows_are_written_down_at_once_and_many_or_personal_ones_later() -> 
     assert entry(encoder("keep"), many)[1] is many
     assert entry(encoder("hash"), few)[1] is few
     assert line(encoder("keep"), *many).asked == line(encoder("keep"), *few).asked
+
+
+def test_many_rows_are_kept_as_columns() -> None:
+    values: dict[str, Column] = {
+        "name": ["a", "b"],
+        "age": [7, 8],
+        "pages": np.array([2, 3]),
+    }
+    made = encoder("keep")
+    asked = line_of(made, entry(made, Columns(Visit, values))).asked
+
+    assert asked == '{"name":["a","b"],"age":[7,8],"pages":[2,3]}'
+    assert listed(asked, 2) == [
+        {"name": "a", "age": 7, "pages": 2},
+        {"name": "b", "age": 8, "pages": 3},
+    ]
 
 
 def test_rows_that_are_at_hand_in_json_are_kept_so_unless_they_are_personal() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ekiben.errors import (
@@ -16,6 +17,7 @@ from ekiben.errors import (
 )
 from ekiben.serving.admission import Admission
 from ekiben.serving.dispatcher import Answer, Dispatcher, Limits, Model
+from ekiben.use_cases.answers import Answers
 from tests.fakes import Doubler, Held, Wrong, numbers, run
 
 Make = Callable[..., Dispatcher]
@@ -347,3 +349,28 @@ def test_all_pieces_of_a_long_request_are_answered_by_the_version_that_began_it(
     assert long.tag == "double:1"
     assert doubles(short) == [14]
     assert len(old.calls) > 1
+
+
+class InColumns(Doubler):
+    """Answers columns with columns."""
+
+    def predict(self, rows: Any) -> Any:
+        answers = super().predict(rows)
+        doubled = np.array([one["double"] for one in answers])
+        return Answers({"double": doubled}, len(answers))
+
+
+def test_the_pieces_of_a_long_request_stay_columns() -> None:
+    model = InColumns()
+    model.cost.learn(100, 0.1)
+    model.cost.learn(1, 0.001)
+    limits = Limits(10, 100, 0.05)
+    with ThreadPoolExecutor(1) as executor:
+        dispatcher = Dispatcher(
+            "test", lambda: model, executor, Admission(5000), limits
+        )
+        answer = run(dispatcher.submit(numbers(*range(500)), seconds=5))
+
+    assert len(model.calls) > 1
+    assert isinstance(answer.fields, Answers)
+    assert doubles(answer) == [2 * n for n in range(500)]
