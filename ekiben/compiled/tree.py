@@ -1,8 +1,12 @@
-"""A scaled decision tree as arrays, walked by numpy: all rows take a step at a time."""
+"""A scaled decision tree as arrays, walked by numpy: all rows take a step at a time.
+
+Of a small tree all questions are asked at once: their answers are a row's place in a table.
+"""
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ekiben.compiled.artefact import (
     Artefact,
@@ -14,8 +18,12 @@ from ekiben.compiled.artefact import (
     unpack,
 )
 
+Places = NDArray[np.intp]
+
 TREE = "tree"
 ARRAYS = "tree.npz"
+BITS = 8
+"""A tree with so many splits at most is small: the answers are the bits of a byte."""
 
 
 def compile_tree(pipeline: Any) -> Artefact:
@@ -56,6 +64,15 @@ def load_tree(artefact: Artefact) -> Scorer:
     feature, threshold = arrays["feature"], arrays["threshold"]
     children = np.column_stack((arrays["right"], arrays["left"])).ravel()
     columns, steps = len(scale), range(int(arrays["depth"]))
+    splits = np.flatnonzero(arrays["right"] != arrays["left"])
+
+    def score_at_once(features: Floats) -> Floats:
+        scaled = features * scale
+        scaled += shift
+        values = scaled.astype(np.float32).take(asked, axis=1)
+        places = np.packbits(values <= limits, axis=1).ravel()
+        reached: Floats = table.take(places, axis=0)
+        return reached
 
     def score(features: Floats) -> Floats:
         scaled = features * scale
@@ -69,4 +86,21 @@ def load_tree(artefact: Artefact) -> Scorer:
         reached: Floats = shares.take(node, axis=0)
         return reached
 
-    return score
+    if not 1 <= len(splits) <= BITS:
+        return score
+    asked, limits = feature[splits], threshold[splits]
+    table = shares[_leaves(splits, arrays["right"], arrays["left"])]
+    return score_at_once
+
+
+def _leaves(splits: Places, right: Places, left: Places) -> list[int]:
+    """Return the leaf for each byte whose bits, the highest first, say of which of *splits*
+    a row has the threshold at most."""
+    bits = {int(split): 0x80 >> place for place, split in enumerate(splits)}
+    leaves = []
+    for answers in range(1 << BITS):
+        node = 0
+        while node in bits:
+            node = int((left if answers & bits[node] else right)[node])
+        leaves.append(node)
+    return leaves

@@ -37,6 +37,8 @@ def at_thresholds(pipeline: Any) -> np.ndarray:
         pytest.param(fitted(rows=90, class_weight="balanced"), id="weighted"),
         pytest.param(fitted(min_samples_leaf=200), id="a-single-leaf"),
         pytest.param(fitted(min_samples_leaf=20), id="shares-in-leaves"),
+        pytest.param(fitted(max_leaf_nodes=9), id="the-largest-in-a-byte"),
+        pytest.param(fitted(max_leaf_nodes=10), id="one-split-more"),
     ],
 )
 def test_any_row_is_scored_as_the_tree_does(pipeline: Any) -> None:
