@@ -40,9 +40,21 @@ def written(columns: Mapping[str, Any], rows: int) -> bytes:
 
 def as_text(columns: Mapping[str, Any]) -> bytes:
     """Return *columns* in JSON as they are, an object of lists: what `written` takes."""
-    numbers = orjson.OPT_SERIALIZE_NUMPY
-    # orjson leaves arrays to `tolist` whose values do not lie side by side.
-    return orjson.dumps(columns, default=np.ndarray.tolist, option=numbers)
+    return _dumped(_plain(columns))
+
+
+def _dumped(values: Any) -> bytes:
+    return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _plain(values: Any) -> Any:
+    """Return *values* with arrays that orjson writes as it would a list of theirs."""
+    if isinstance(values, Mapping):
+        return {name: _plain(one) for name, one in values.items()}
+    if isinstance(values, np.ndarray):
+        # It has fewer digits for a number of single precision.
+        return np.ascontiguousarray(values, float if values.dtype.kind == "f" else None)
+    return values
 
 
 def _values(
@@ -58,7 +70,7 @@ def _values(
             yield from _values(values)
             yield b"}", None
         elif isinstance(values, np.ndarray):
-            yield key, orjson.dumps(values.tolist())[1:-1].split(b",")
+            yield key, _dumped(_plain(values))[1:-1].split(b",")
         elif isinstance(values, list):
             # A quote inside a text has a backslash before it: `","` lies between two texts.
             yield key + b'"', orjson.dumps(values)[2:-2].split(b'","')
