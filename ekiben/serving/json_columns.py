@@ -25,6 +25,8 @@ LONG_BODY = 50_000
 MANY_FIELDS = 10
 """Of fewer it takes less time to ask every row for each than to go row by row."""
 
+Checks = Mapping[str, Check]
+Fields = list[dict[str, Any]]
 Floats = NDArray[np.float64]
 
 
@@ -33,7 +35,7 @@ class JsonColumns:
     """Bodies to rows of one kind; None wherever the validator of rows has to decide."""
 
     row: type[Row]
-    checks: Mapping[str, Check] | None
+    checks: Checks | None
     all_real: bool
 
     @classmethod
@@ -70,11 +72,7 @@ class JsonColumns:
             return None
 
     def _of_table(
-        self,
-        table: Floats,
-        checks: Mapping[str, Check],
-        rows: list[dict[str, Any]] | None,
-        written: bytes | None,
+        self, table: Floats, checks: Checks, rows: Fields | None, written: bytes | None
     ) -> Columns | None:
         values: dict[str, Column] = {}
         for (name, check), numbers in zip(checks.items(), table, strict=True):
@@ -86,12 +84,7 @@ class JsonColumns:
         return Columns(self.row, values, rows, written)
 
     def _of_rows(
-        self,
-        rows: list[dict[str, Any]],
-        checks: Mapping[str, Check],
-        written: bytes | None,
-        *,
-        dotted: bool,
+        self, rows: Fields, checks: Checks, written: bytes | None, *, dotted: bool
     ) -> Columns | None:
         values: dict[str, Column] = {}
         columns = _columns_of(rows, checks)
@@ -121,16 +114,14 @@ def _has_spaces(body: bytes) -> bool:
     return bool(np.frombuffer(body, np.uint8).min() <= ord(" "))
 
 
-def _all_real(checks: Mapping[str, Check]) -> bool:
+def _all_real(checks: Checks) -> bool:
     """Whether all fields are real numbers, and no name has a dot.
 
     A number has one dot at most, and every field of a row a colon. So where the fields of
     all rows are as many as the colons of their list, and as the dots, each has a number
     with a dot: none is whole or a truth value, and none of their types need be looked at.
     """
-    return all(
-        check.kind == "real" and "." not in name for name, check in checks.items()
-    )
+    return all(one.kind == "real" and "." not in name for name, one in checks.items())
 
 
 def pieces_of(written: bytes) -> Iterator[list[Any]]:
@@ -149,9 +140,7 @@ def pieces_of(written: bytes) -> Iterator[list[Any]]:
     yield orjson.loads(b"[%b]" % written[start:end])
 
 
-def _table(
-    pieces: Iterable[list[Any]], names: Mapping[str, Check], colons: int
-) -> Floats | None:
+def _table(pieces: Iterable[list[Any]], names: Checks, colons: int) -> Floats | None:
     """Return the numbers of all rows, a line for each field.
 
     None: it is not as `_all_real` asks, or a piece is no list of rows.
@@ -179,7 +168,7 @@ def _table(
     return table
 
 
-def _are_rows(rows: Sequence[Any], names: Mapping[str, Check]) -> bool:
+def _are_rows(rows: Sequence[Any], names: Checks) -> bool:
     """Whether all of *rows* are objects with as many fields as there are *names*."""
     return set(map(type, rows)) == {dict} and set(map(len, rows)) == {len(names)}
 
@@ -197,9 +186,7 @@ def _keys(row: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     return [own[name] for name in names]
 
 
-def _columns_of(
-    rows: list[dict[str, Any]], names: Mapping[str, Check]
-) -> Sequence[list[Any]]:
+def _columns_of(rows: Fields, names: Checks) -> Sequence[list[Any]]:
     """Return the values of each field.
 
     Raises:
@@ -212,7 +199,7 @@ def _columns_of(
     return [values[place :: len(keys)] for place in range(len(keys))]
 
 
-def _rows_of(body: bytes) -> list[dict[str, Any]] | None:
+def _rows_of(body: bytes) -> Fields | None:
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -227,9 +214,8 @@ def _rows_of(body: bytes) -> list[dict[str, Any]] | None:
 
 def _written(body: bytes) -> bytes | None:
     """Return the list of rows as it stands in *body*, None where more stands there."""
-    if not (body.startswith(b'{"rows":[') and body.endswith(b"]}")):
-        return None
-    if _has_spaces(body):
+    whole = body.startswith(b'{"rows":[') and body.endswith(b"]}")
+    if not whole or _has_spaces(body):
         return None
     return body[len(b'{"rows":') : -1]
 
@@ -258,7 +244,7 @@ def _packed(kind: str, values: Sequence[Any]) -> NDArray[Any]:
     return np.frombuffer(struct.pack(f"{len(values)}{kind}", *values), kind)
 
 
-def _as_real(rows: list[dict[str, Any]], name: str) -> None:
+def _as_real(rows: Fields, name: str) -> None:
     """Make of whole numbers what the validator makes of them."""
     for row in rows:
         row[name] = float(row[name])
