@@ -28,11 +28,13 @@ class Check:
     """What the values of one field have to be.
 
     `take` gets an array of numbers or truth values, or a list of texts, as `kind` says,
-    and returns the values, or None when one of them may be wrong.
+    and returns the values, or None when one of them may be wrong. Of numbers that are not
+    *bounded* it asks only that they are finite.
     """
 
     kind: Kind
     take: Callable[[Any], Column | None]
+    bounded: bool = True
 
 
 def checks_of(row: type[Row]) -> Mapping[str, Check] | None:
@@ -77,7 +79,9 @@ def _check_of(field: FieldInfo) -> Check | None:
     if bounds is None or kind not in (int, float):
         return None
     return Check(
-        "whole" if kind is int else "real", _numbers(bounds, whole=kind is int)
+        "whole" if kind is int else "real",
+        _numbers(bounds, whole=kind is int),
+        bounded=bool(bounds),
     )
 
 

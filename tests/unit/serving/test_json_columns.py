@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import hypothesis.strategies as st
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, create_model
 
 from ekiben.schemas.base import MAX_ROWS, PredictRequest, Row
 from ekiben.serving import json_columns
@@ -17,26 +18,35 @@ from ekiben.use_cases.catalog import USE_CASES
 from ekiben.use_cases.columns import Columns
 from tests.unit.serving.test_arrow_rows import TEA, TEAS, Tea
 
-READER = JsonColumns.of(Tea)
 
-
-@pytest.fixture(autouse=True, scope="module", params=[1, 100])
-def many_fields(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Take the columns of every schema by the order of its fields, or by their names."""
+@pytest.fixture(
+    autouse=True,
+    scope="module",
+    params=[
+        pytest.param((2, 1, 0), id="a-row-a-piece"),
+        pytest.param((2, 10**6, 10**6), id="one-piece"),
+        pytest.param((100, 1, 0), id="field-by-field"),
+    ],
+)
+def ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Read the rows of every schema in each of the ways that there are."""
+    many_fields, piece_bytes, long_body = request.param
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_columns, "MANY_FIELDS", request.param)
+        patch.setattr(json_columns, "MANY_FIELDS", many_fields)
+        patch.setattr(json_columns, "PIECE_BYTES", piece_bytes)
+        patch.setattr(json_columns, "LONG_BODY", long_body)
         yield
 
 
-def read(content: object) -> Columns | None:
+def read(content: object, row: type[Row] = Tea) -> Columns | None:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return READER.read(body)
+    return JsonColumns.of(row).read(body, body.count(b":"))
 
 
-def validated(body: bytes) -> list[Tea] | None:
+def validated(body: bytes, row: type[Row] = Tea) -> list[Row] | None:
     """Return the rows of *body* by the validator of rows, None: it refuses them."""
     try:
-        rows: list[Tea] = PredictRequest[Tea].model_validate_json(body).rows
+        rows: list[Row] = PredictRequest[row].model_validate_json(body).rows  # type: ignore[valid-type]
     except ValidationError:
         return None
     return rows
@@ -47,7 +57,7 @@ def test_columns_are_the_rows_of_every_use_case(use_case: Any) -> None:
     body = json.dumps({"rows": use_case.examples * 20}).encode()
     rows = PredictRequest[use_case.row].model_validate_json(body).rows
 
-    columns = JsonColumns.of(use_case.row).read(body)
+    columns = read(body, use_case.row)
 
     assert columns is not None
     assert list(columns) == rows
@@ -73,7 +83,7 @@ PLAIN = [{**one, "note": "mint"} for one in TEAS]
 
 def test_rows_that_stand_in_the_body_as_they_are_kept_are_not_written_anew() -> None:
     body = orjson.dumps({"rows": PLAIN})
-    columns = READER.read(body)
+    columns = read(body)
     assert columns is not None
     assert columns.written is not None
     assert json.loads(columns.written) == columns.fields()
@@ -94,7 +104,7 @@ def test_rows_that_stand_in_the_body_as_they_are_kept_are_not_written_anew() -> 
     ids=str,
 )
 def test_what_is_spelt_otherwise_is_written_anew(body: bytes) -> None:
-    columns = READER.read(body)
+    columns = read(body)
     assert columns is not None
     assert columns.written is None
     assert columns.fields()
@@ -151,7 +161,7 @@ class Optional(Tea):
 
 def test_rows_that_are_not_checked_by_field_are_left_to_the_validator() -> None:
     body = json.dumps({"rows": [{**TEA, "sugar": 1}]}).encode()
-    assert JsonColumns.of(Optional).read(body) is None
+    assert read(body, Optional) is None
 
 
 values = st.one_of(
@@ -192,6 +202,223 @@ def test_a_number_is_read_to_the_last_bit_as_the_validator_reads_it(
 ) -> None:
     for text in (repr(grams), f"{grams:.25e}"):
         body = f'{{"rows": [{{"grams": {text}}}]}}'.encode()
-        columns = JsonColumns.of(Mass).read(body)
+        columns = read(body, Mass)
         assert columns is not None
         assert list(columns) == PredictRequest[Mass].model_validate_json(body).rows
+
+
+class Pot(Row):
+    cups: int
+    water: float
+
+
+def test_a_whole_number_has_no_dot() -> None:
+    assert read(b'{"rows":[{"cups":3.0,"water":1.5}]}', Pot) is None
+    assert read(b'{"rows":[{"cups":3,"water":1.5}]}', Pot) is not None
+
+
+class Cup(Row):
+    water: float = Field(ge=0, le=300)
+    milk: float
+    sugar: float = Field(gt=0)
+
+
+CUP = {"water": 200.5, "milk": 0.25, "sugar": 1.5}
+SPELT = b'{"water":200.5,"milk":0.25,"sugar":1.5}'
+
+
+def cups(*rows: bytes) -> bytes:
+    return b'{"rows":[%b]}' % b",".join(rows)
+
+
+def test_many_rows_of_numbers_are_columns_that_stand_in_the_body() -> None:
+    rows = [{**CUP, "milk": number / 7} for number in range(MAX_ROWS)]
+    body = orjson.dumps({"rows": rows})
+
+    columns = read(body, Cup)
+
+    assert columns is not None
+    assert columns.fields() == rows
+    assert columns.written == orjson.dumps(rows)
+    for values in columns.values.values():
+        assert isinstance(values, np.ndarray)
+        assert values.flags.c_contiguous
+        assert not values.flags.writeable
+
+
+def test_the_pieces_of_a_list_have_its_items() -> None:
+    items = [{"cups": number} for number in range(5)]
+    pieces = list(json_columns.pieces_of(orjson.dumps(items)))
+    assert len(pieces) == (5 if json_columns.PIECE_BYTES == 1 else 1)
+    assert [one for piece in pieces for one in piece] == items
+
+
+@pytest.mark.parametrize("milk", [3, 0.5], ids=["whole", "dotted"])
+@pytest.mark.parametrize(
+    "separators",
+    [(",", ": "), (", ", ":"), (", ", ": "), ("\r,", ":"), (",", "\t:"), ("\n,", ":")],
+    ids=ascii,
+)
+def test_numbers_that_are_spelt_otherwise_keep_the_order_of_their_fields(
+    separators: tuple[str, str], milk: float
+) -> None:
+    turned = {name: CUP[name] for name in reversed(CUP)}
+    rows = [CUP, turned, {**turned, "milk": milk}]
+
+    columns = read(json.dumps({"rows": rows}, separators=separators).encode(), Cup)
+
+    assert columns is not None
+    assert columns.written is None
+    rows[2]["milk"] = float(milk)
+    assert json.dumps(columns.fields()) == json.dumps(rows)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(b'{"sugar":1.5,"water":200.5,"milk":0.25}', id="reordered"),
+        pytest.param(b'{"w\\u0061ter":200.5,"milk":0.25,"sugar":1.5}', id="escaped"),
+        pytest.param(b'{"water":2,"milk":0.25,"sugar":1.5}', id="whole"),
+        pytest.param(b'{"water":-0,"milk":0.25,"sugar":1.5}', id="minus-nought"),
+        pytest.param(b'{"water":1e2,"milk":0.25,"sugar":1.5}', id="no-dot"),
+        pytest.param(b'{"water":1.5E+2,"milk":-0.0,"sugar":5e-324}', id="exponents"),
+        pytest.param(b'{"water":1.5, "milk":0.25,"sugar":1.5}', id="spaced"),
+        pytest.param(b'{"water":1.5,"milk":0.25,"sugar":1.5},' + SPELT, id="two"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_numbers_in_any_spelling_are_the_rows_of_the_validator(
+    row: bytes, place: int
+) -> None:
+    rows = [SPELT, SPELT, SPELT]
+    rows[place] = row
+    body = cups(*rows)
+
+    columns = read(body, Cup)
+
+    assert columns is not None
+    assert list(columns) == validated(body, Cup)
+    kinds = {type(value) for row in columns.fields() for value in row.values()}
+    assert kinds == {float}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(b'{"water":300.5,"milk":0.25,"sugar":1.5}', id="too-large"),
+        pytest.param(b'{"water":200.5,"milk":0.25,"sugar":0.0}', id="too-small"),
+        pytest.param(b'{"water":200.5,"milk":1.0e999,"sugar":1.5}', id="infinite"),
+        pytest.param(b'{"water":200.5,"milk":NaN.,"sugar":1.5}', id="no-number"),
+        pytest.param(b'{"water":true,"milk":0.25,"sugar":1.5}', id="truth"),
+        pytest.param(b'{"water":true,"milk":"0.2.5","sugar":1.5}', id="truth-and-dots"),
+        pytest.param(b'{"water":3,"milk":[0.2,0.5],"sugar":1.5}', id="list-of-dots"),
+        pytest.param(b'{"water":3,"milk":{"a.":0.5},"sugar":1.5}', id="object"),
+        pytest.param(b'{"water":"},{.","milk":0.25,"sugar":1.5}', id="cut-in-a-text"),
+        pytest.param(b'{"water":[{},{}],"milk":0.2,"sugar":1.5}', id="cut-in-a-list"),
+        pytest.param(
+            b'{"water":[{"water":1.5},{"water":1.5}],"milk":0.2,"sugar":1.5}',
+            id="cut-between-objects",
+        ),
+        pytest.param(
+            b'{"water":"1.5.2","water":true,"milk":0.25,"sugar":1.5}', id="named-twice"
+        ),
+        pytest.param(b'{"wa\\nter":1.5,"milk":0.25,"sugar":1.5}', id="newline"),
+        pytest.param(b'{"wa\\\\ter":1.5,"milk":0.25,"sugar":1.5}', id="backslash"),
+        pytest.param(b'{"tea":1.5,"milk":0.25,"sugar":1.5}', id="another-name"),
+        pytest.param(b'{"milk":0.25,"sugar":1.5}', id="lacks-one"),
+        pytest.param(
+            b'{"water":1.5,"milk":0.25,"sugar":1.5,"tea":1.5}', id="has-one-more"
+        ),
+        pytest.param(b"[1.5,0.25,1.5]", id="list"),
+        pytest.param(b"{}", id="empty"),
+        pytest.param(b"{", id="open"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"null", id="null"),
+        pytest.param(SPELT + b"]", id="closed-early"),
+        pytest.param(b"[" + SPELT, id="opened-late"),
+        pytest.param(SPELT + b"}", id="one-brace-more"),
+        pytest.param(SPELT + b'],"more":[1.5', id="more-than-rows"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_row_that_is_not_right_leaves_all_to_the_validator(
+    row: bytes, place: int
+) -> None:
+    rows = [SPELT, SPELT, SPELT]
+    rows[place] = row
+    body = cups(*rows)
+    assert read(body, Cup) is None
+    assert validated(body, Cup) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        cups(SPELT, SPELT)[:-1] + b"x",
+        cups(SPELT, SPELT)[:-2] + b"x}",
+        cups(SPELT, SPELT) + b"]}",
+        cups(SPELT, SPELT)[:-1],
+        cups(*[SPELT] * (MAX_ROWS + 1)),
+    ],
+    ids=["end", "end-of-list", "two-ends", "no-end", "too-many"],
+)
+def test_a_list_that_does_not_end_as_it_should_is_left_to_the_validator(
+    body: bytes,
+) -> None:
+    assert read(body, Cup) is None
+    assert validated(body, Cup) is None
+
+
+def test_of_two_lists_of_rows_the_validator_decides_as_ever() -> None:
+    body = cups(SPELT, SPELT + b'],"rows":[' + SPELT, SPELT)
+    columns = read(body, Cup)
+    assert columns is not None
+    assert list(columns) == validated(body, Cup)
+
+
+@pytest.mark.parametrize("wrong", [b"true", b"[0.5]", b'"0.5"'])
+def test_a_dot_in_a_name_does_not_stand_for_one_in_a_number(wrong: bytes) -> None:
+    fields: dict[str, Any] = {"a.b": float, "c": float}
+    dotted = create_model("Dotted", __base__=Row, **fields)
+    body = b'{"rows":[{"a.b":%b,"c":1.5}]}' % wrong
+    assert read(body, dotted) is None
+    assert read(body.replace(wrong, b"1"), dotted) is not None
+
+
+numbers = st.one_of(
+    st.floats(0.01, 300),
+    st.floats(),
+    st.integers(1, 300),
+    values,
+    st.sampled_from(["},{", "1.5", [0.5, 1.5], {"a.": 1.5}, [{}, {}]]),
+)
+good_cups = st.fixed_dictionaries(
+    {"water": st.floats(0, 300), "milk": st.floats(-1e9, 1e9), "sugar": st.floats(1, 9)}
+)
+any_cups = st.fixed_dictionaries({name: numbers for name in CUP})
+
+
+@given(rows=st.lists(st.one_of(good_cups, any_cups), min_size=1, max_size=4))
+def test_rows_of_numbers_are_right_only_where_the_validator_says_so(
+    rows: list[Any],
+) -> None:
+    body = json.dumps({"rows": rows}, separators=(",", ":")).encode()
+    columns = read(body, Cup)
+    if columns is not None:
+        assert list(columns) == validated(body, Cup)
+
+
+@given(
+    rows=st.lists(good_cups, min_size=1, max_size=4),
+    change=st.sampled_from([b"", b"{", b"}", b"[", b"]", b",", b".", b":", b'"', b"1"]),
+    place=st.integers(0, 10**6),
+)
+def test_rows_with_one_byte_changed_are_right_only_where_the_validator_says_so(
+    rows: list[Any], change: bytes, place: int
+) -> None:
+    body = orjson.dumps({"rows": rows})
+    place %= len(body)
+    body = body[:place] + change + body[place + 1 :]
+    columns = read(body, Cup)
+    if columns is not None:
+        assert list(columns) == validated(body, Cup)
