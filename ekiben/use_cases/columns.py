@@ -15,19 +15,17 @@ Column = NDArray[Any] | list[Any]
 class Columns(Sequence[Row]):
     """The rows of one request, all checked: a column for every field of *row*, in its order.
 
-    A row is made when somebody asks for it. *fields* are those of each row, and *written*
-    is the list of them in JSON without a space, where whoever made the columns has them.
+    A row is made when somebody asks for it. *written* is the list of them in JSON without
+    a space, where whoever made the columns has it.
     """
 
     def __init__(
         self,
         row: type[Row],
         values: Mapping[str, Column],
-        fields: list[dict[str, Any]] | None = None,
         written: bytes | None = None,
     ) -> None:
         self._row = row
-        self._fields = fields
         self.written = written
         self.values = values
         self._count = len(next(iter(values.values())))
@@ -49,9 +47,7 @@ class Columns(Sequence[Row]):
         return next(iter(self._part(slice(start, start + 1))))
 
     def fields(self) -> list[dict[str, Any]]:
-        """Return the fields of each row, for the prediction log: not to be changed."""
-        if self._fields is not None:
-            return self._fields
+        """Return the fields of each row."""
         names = tuple(self.values)
         return [dict(zip(names, row, strict=True)) for row in self._listed()]
 
