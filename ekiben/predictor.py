@@ -61,13 +61,20 @@ class Predictor:
         return self.use_case.answer(scored, self.decision)
 
     def answers(self, rows: Sequence[Row]) -> Sequence[Fields]:
-        """Do the same, with columns for columns where the use case can."""
+        """Do the same, with columns for columns where the use case can.
+
+        Raises:
+            BatchShapeMismatch: a column has another number of values.
+        """
         columns = self.use_case.answer_columns
         if columns is None or not isinstance(rows, Columns):
             return self.predict(rows)
         encoded = self.use_case.encoding.from_rows(rows)
         scored = self.probabilities(encoded, len(rows))
-        return Answers(columns(scored, self.decision), len(rows))
+        found = Answers(columns(scored, self.decision), len(rows))
+        if not found.whole:
+            raise BatchShapeMismatch(f"asked {len(rows)} rows, a column has others")
+        return found
 
     def predict_raw(self, rows: Sequence[dict[str, Any]]) -> list[Fields]:
         """Answer rows as a client would send them; for golden rows and tests."""

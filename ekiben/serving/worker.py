@@ -206,16 +206,15 @@ class Worker:
             round_stated(fields, self._decimals)
         begin = fresh()
         if isinstance(fields, Answers):
+            columns = fields.columns
             ids = [begin + number for number in NUMBERS[: len(fields)]]
-            stamped = fields.stamped(prediction_id=ids, model=tag)
-            content = b"" if as_table else stamped.written()
-            kept = content or as_text(fields.columns)
-            fields = stamped
+            fields = fields.stamped(prediction_id=ids, model=tag)
+            content = b"" if as_table else fields.written()
         else:
             for number, one in enumerate(fields):
                 one["prediction_id"] = begin + NUMBERS[number]
                 one["model"] = tag
-            content = kept = orjson.dumps(fields)
+            content = orjson.dumps(fields)
         if self.predictions is None:
             return fields, content, None
         return (
@@ -226,7 +225,7 @@ class Worker:
                 tag,
                 begin,
                 rows,
-                kept,
+                content or as_text(columns),
                 batch_rows=answer.batch_rows,
                 seconds=time.perf_counter() - start,
                 request_id=request_id,

@@ -12,8 +12,8 @@ from ekiben.use_cases.json_text import written
 Fields = dict[str, Any]
 """The fields of one prediction."""
 AnswerColumns = Mapping[str, Any]
-"""The fields of many: an array or a list of texts each, one value a row; a mapping of such
-columns, for a field that is an object; or the one number or text that all of them share."""
+"""The fields of many: an array or a list each, one value a row; a mapping of such columns,
+for a field that is an object; or the one number or text that all of them share."""
 
 
 class Answers(Sequence[Fields]):
@@ -41,6 +41,11 @@ class Answers(Sequence[Fields]):
 
     def __iter__(self) -> Iterator[Fields]:
         return iter(_objects(self.columns, self._rows))
+
+    @property
+    def whole(self) -> bool:
+        """Whether every column has a value for each row."""
+        return _have(self.columns, self._rows)
 
     def column(self, *path: str) -> Column:
         """Return the values at *path*, the names of fields from the outermost on."""
@@ -90,6 +95,15 @@ def _after(first: Any, then: Any, rows: tuple[int, int]) -> Any:
     if isinstance(first, list):
         return first + then
     return first if first == then else [first] * rows[0] + [then] * rows[1]
+
+
+def _have(columns: AnswerColumns, rows: int) -> bool:
+    return all(
+        _have(one, rows)
+        if isinstance(one, Mapping)
+        else not isinstance(one, np.ndarray | list) or len(one) == rows
+        for one in columns.values()
+    )
 
 
 def _objects(columns: AnswerColumns, rows: int) -> list[Fields]:

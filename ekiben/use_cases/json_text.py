@@ -14,8 +14,8 @@ import orjson
 def written(columns: Mapping[str, Any], rows: int) -> bytes:
     """Return so many *rows* in JSON, each an object of what *columns* have at its place.
 
-    A column is an array of numbers or truth values, a list of texts, a mapping of such
-    columns, or a number or text that all rows share.
+    A column is an array of numbers or truth values, a list, best of texts, a mapping of
+    such columns, or a number or text that all rows share.
     """
     fixed = b"{"
     pieces: list[tuple[bytes, Sequence[bytes]]] = []
@@ -71,9 +71,11 @@ def _values(
             yield b"}", None
         elif isinstance(values, np.ndarray):
             yield key, _dumped(_plain(values))[1:-1].split(b",")
-        elif isinstance(values, list):
+        elif not isinstance(values, list):
+            yield key + _dumped(values), None
+        elif set(map(type, values)) == {str}:
             # A quote inside a text has a backslash before it: `","` lies between two texts.
             yield key + b'"', orjson.dumps(values)[2:-2].split(b'","')
             yield b'"', None
         else:
-            yield key + orjson.dumps(values), None
+            yield key, list(map(_dumped, values))

@@ -1,5 +1,6 @@
 """Predictions as columns are the predictions that they stand for, to the last byte of JSON."""
 
+from dataclasses import replace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -8,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import given
 
+from ekiben.errors import BatchShapeMismatch
 from ekiben.monitoring.tables import listed
 from ekiben.predictor import Predictor
 from ekiben.use_cases.answers import Answers, joined
@@ -119,6 +121,18 @@ def test_a_predictor_answers_columns_with_columns(use_case: UseCase) -> None:
     assert predictor.answers(rows) == predictor.predict(rows)
 
 
+@pytest.mark.parametrize(
+    "columns", [{"a": [1]}, {"a": {"b": np.zeros(3)}}, {"a": np.zeros(0), "b": 1}]
+)
+def test_columns_of_another_length_are_no_answer(columns: Any) -> None:
+    row = USE_CASES[0].row
+    use_case = replace(USE_CASES[0], answer_columns=lambda *_: columns)
+    rows = Columns(row, {name: np.ones(2) for name in row.model_fields})
+    probabilities = scored(use_case, 2)
+    with pytest.raises(BatchShapeMismatch, match="asked 2 rows"):
+        Predictor(use_case, lambda _: probabilities, DECISION, "a:b").answers(rows)
+
+
 texts = st.lists(
     st.text() | st.sampled_from(['","', '"', "\\", '\\"', '\\","', "},{", "\n\0"]),
     min_size=3,
@@ -139,6 +153,7 @@ def test_any_text_and_number_is_written_as_orjson_writes_it(
         "inside": {"real": np.array(reals), "deeper": {"text": words, "one": 1.5}},
         "whole": np.arange(3),
         "truth": np.array([True, False, True]),
+        "anything": [words[0], reals[1], {"a": [None]}],
         "last": reals[0],
     }
     rows = list(Answers(columns, 3))
