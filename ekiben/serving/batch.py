@@ -75,8 +75,6 @@ class Isolation:
 
 
 def _shares(pieces: Sequence[Piece], fields: Sequence[Fields]) -> list[Outcome]:
-    if len(pieces) == 1:
-        return [fields]
     shares: list[Outcome] = []
     start = 0
     for piece in pieces:
