@@ -4,14 +4,20 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from benchmarks import machine, plot, report
 from benchmarks.load import INSTALL_WRK, client_name
@@ -95,8 +101,8 @@ def positive(text: str) -> int:
     return number
 
 
-def measure(options: argparse.Namespace, console: Console) -> Results:
-    """Run the race that *options* describe, with progress on a terminal."""
+def measure(options: argparse.Namespace, console: Console) -> Iterator[Results]:
+    """Run the race that *options* describe; give what is known after each server's turn."""
     settings = Settings.from_env()
     chosen = [one for one in USE_CASES if one.name in options.use_case]
     with LedgerDatabase.opened(settings.ledger_url) as database:
@@ -113,29 +119,35 @@ def measure(options: argparse.Namespace, console: Console) -> Results:
         repeats=options.repeats,
         shares=options.open,
     )
-    found = watched(race, console)
-    return Results(
-        tuple(one for one in found if isinstance(one, Measurement)),
-        tuple(one for one in found if isinstance(one, Start)),
-        tuple((one.name, one.absent) for one in wanted if one.absent),
-    )
+    absent = tuple((one.name, one.absent) for one in wanted if one.absent)
+    for found in watched(race, console):
+        yield Results(
+            tuple(one for one in found if isinstance(one, Measurement)),
+            tuple(one for one in found if isinstance(one, Start)),
+            absent,
+        )
 
 
-def watched(race: Race, console: Console) -> list[Measurement | Start]:
-    """Run *race*, with progress on a terminal."""
+def watched(race: Race, console: Console) -> Iterator[list[Measurement | Start]]:
+    """Run *race*, with progress: a bar on a terminal, else a line for every server's turn."""
     found: list[Measurement | Start] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    bar, text = BarColumn(), TextColumn("{task.description}")
+    columns = (text, bar, TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=race.steps)
 
         def tell(what: str) -> None:
             progress.update(task, description=what)
 
-        for one in race.run(tell):
-            found.append(one)
-            if isinstance(one, Measurement):
-                progress.advance(task)
-    return found
+        for turn in race.turns(tell):
+            for one in turn:
+                found.append(one)
+                if isinstance(one, Measurement):
+                    progress.advance(task)
+            if not console.is_terminal:
+                done = progress.tasks[task]
+                console.print(f"{done.percentage:.0f} %, done: {done.description}")
+            yield found
 
 
 def save(path: Path, results: Results, facts: dict[str, str]) -> None:
@@ -172,11 +184,12 @@ def main() -> int:
         if client_name() != "wrk":
             notes.print(INSTALL_WRK, soft_wrap=True)
         try:
-            results, facts = measure(options, notes), machine.facts()
+            facts = machine.facts()
+            for results in measure(options, notes):
+                save(options.json, results, facts)
         except (EkibenError, httpx.HTTPError) as error:
             notes.print(str(error), markup=False, soft_wrap=True)
             return 1
-        save(options.json, results, facts)
     if options.plot:
         options.plot.write_text(plot.svg(results), encoding="utf-8")
     judged = verdicts(results, tuple(options.use_case))

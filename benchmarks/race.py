@@ -65,8 +65,10 @@ class Race:
         """How many measurements the run makes."""
         return self.repeats * sum(len(self.cases(one)) for one in self.servers)
 
-    def run(self, tell: Callable[[str], None]) -> Iterator[Measurement | Start]:
-        """Measure; *tell* hears what is done now.
+    def turns(
+        self, tell: Callable[[str], None]
+    ) -> Iterator[Iterator[Measurement | Start]]:
+        """Measure, a server's turn at a time; *tell* hears what is done now.
 
         The servers take turns within a repeat, and another one begins each, so that
         drift of the machine hits all alike.
@@ -79,7 +81,7 @@ class Race:
         for repeat in range(self.repeats):
             for server in rotated(self.servers, repeat):
                 tell(f"starting {server.title}")
-                yield from self._turn(server, repeat, answers, tell)
+                yield self._turn(server, repeat, answers, tell)
 
     def _turn(
         self,
