@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from benchmarks import machine, plot, report
+from benchmarks import growth_plot, machine, plot, report
 from benchmarks.load import INSTALL_WRK, client_name
 from benchmarks.payloads import BODIES, table_rows
 from benchmarks.race import Race
@@ -86,6 +86,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the busy servers there, as SVG"
+    )
+    parser.add_argument(
+        "--growth", type=Path, metavar="FILE", help="draw what grows with load, as SVG"
     )
     parser.add_argument(
         "--check", action="store_true", help="exit with 1 when a target is missed"
@@ -192,6 +195,8 @@ def main() -> int:
             return 1
     if options.plot:
         options.plot.write_text(plot.svg(results), encoding="utf-8")
+    if options.growth:
+        options.growth.write_text(growth_plot.svg(results), encoding="utf-8")
     judged = verdicts(results, tuple(options.use_case))
     if options.markdown:
         print(report.markdown(results, machine.one_line(facts)))
