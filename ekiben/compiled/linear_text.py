@@ -43,6 +43,9 @@ PLAIN: Mapping[str, Any] = {
 """What a vectorizer's parameters have to be. Stop words may be any: they are among the
 known terms of no text, so that to leave them out changes nothing."""
 
+WORDS = r"(?u)\b\w\w+\b"
+"""scikit-learn's own pattern: words of two letters or digits and more."""
+
 
 @dataclass(frozen=True)
 class _Model:
@@ -115,7 +118,28 @@ def linear_text_scorer(pipeline: Any) -> Scorer:
 
 def _analyzer(pattern: str, lowercase: bool) -> Callable[[str], list[str]]:
     find = re.compile(pattern).findall
+    if pattern == WORDS:
+        return _words(find, lowercase)
     return (lambda text: find(text.lower())) if lowercase else find
+
+
+def _words(
+    find: Callable[[str], list[str]], lowercase: bool
+) -> Callable[[str], list[str]]:
+    """Return what splits ASCII at all that is in no word; in other texts it has to *find*.
+
+    Words of one letter come out too, which no term is: to split takes a fifth of the time.
+    """
+    ascii_ = (chr(one) for one in range(128))
+    kept = "".join(one if one.isalnum() or one == "_" else " " for one in ascii_)
+    table = (kept.lower() if lowercase else kept).encode().ljust(256)
+
+    def words(text: str) -> list[str]:
+        if text.isascii():
+            return text.encode().translate(table).decode().split()
+        return find(text.lower() if lowercase else text)
+
+    return words
 
 
 def _scorer(model: _Model) -> Scorer:

@@ -1,17 +1,26 @@
 """TF-IDF with a logistic regression, as terms and weights: which are compiled, and exactly."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from ekiben.compiled.artefact import Malformed, NotCompilable, read_artefact
-from ekiben.compiled.linear_text import TERMS, compile_linear_text, load_linear_text
+from ekiben.compiled.linear_text import (
+    TERMS,
+    WORDS,
+    _analyzer,
+    compile_linear_text,
+    load_linear_text,
+)
 from ekiben.compiled.parity import HARD_TEXTS
 
 TEXTS = [
@@ -47,6 +56,16 @@ def test_any_text_is_scored_as_the_pipeline_does(pipeline: Any) -> None:
     score = load_linear_text(read_artefact(compile_linear_text(pipeline).render()))
 
     assert np.abs(score(texts) - pipeline.predict_proba(texts)).max() <= 1e-12
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+@given(text=st.text(st.one_of(st.characters(max_codepoint=127), st.characters())))
+def test_splitting_finds_the_words_that_the_pattern_finds(
+    lowercase: bool, text: str
+) -> None:
+    found = [one for one in _analyzer(WORDS, lowercase)(text) if len(one) > 1]
+
+    assert found == re.findall(WORDS, text.lower() if lowercase else text)
 
 
 @pytest.mark.parametrize(
