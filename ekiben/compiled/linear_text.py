@@ -45,6 +45,10 @@ known terms of no text, so that to leave them out changes nothing."""
 
 WORDS = r"(?u)\b\w\w+\b"
 """scikit-learn's own pattern: words of two letters or digits and more."""
+PIECES = r"(?u)\d{1,2}|[^\W\d]{1,4}|[^\s\w]+"
+"""Pairs of digits, up to four letters, and whatever else stands together."""
+ASCII_PIECES = r"[A-Za-z_]{1,4}|[0-9]{1,2}|[\x00-\x08\x0e-\x1b!-/:-@\[-^`{-\x7f]+"
+"""What PIECES finds in ASCII: ranges are looked for in two thirds of the time."""
 
 
 @dataclass(frozen=True)
@@ -116,30 +120,34 @@ def linear_text_scorer(pipeline: Any) -> Scorer:
     )
 
 
-def _analyzer(pattern: str, lowercase: bool) -> Callable[[str], list[str]]:
+Terms = Callable[[str], list[str]]
+
+
+def _analyzer(pattern: str, lowercase: bool) -> Terms:
+    """Return what finds the terms of a text, and maybe others that are in no vocabulary."""
     find = re.compile(pattern).findall
-    if pattern == WORDS:
-        return _words(find, lowercase)
-    return (lambda text: find(text.lower())) if lowercase else find
+    terms: Terms = (lambda text: find(text.lower())) if lowercase else find
+    quicker = {WORDS: _split_words, PIECES: _find_pieces}.get(pattern)
+    if quicker is None:
+        return terms
+    in_ascii = quicker(lowercase)
+    return lambda text: in_ascii(text) if text.isascii() else terms(text)
 
 
-def _words(
-    find: Callable[[str], list[str]], lowercase: bool
-) -> Callable[[str], list[str]]:
-    """Return what splits ASCII at all that is in no word; in other texts it has to *find*.
+def _split_words(lowercase: bool) -> Terms:
+    """Return what splits at all that is in no word, which takes a third of the time.
 
-    Words of one letter come out too, which no term is: to split takes a fifth of the time.
+    Words of one letter come out, too.
     """
-    ascii_ = (chr(one) for one in range(128))
-    kept = "".join(one if one.isalnum() or one == "_" else " " for one in ascii_)
+    characters = (chr(one) for one in range(128))
+    kept = "".join(one if one.isalnum() or one == "_" else " " for one in characters)
     table = (kept.lower() if lowercase else kept).encode().ljust(256)
+    return lambda text: text.encode().translate(table).decode().split()
 
-    def words(text: str) -> list[str]:
-        if text.isascii():
-            return text.encode().translate(table).decode().split()
-        return find(text.lower() if lowercase else text)
 
-    return words
+def _find_pieces(lowercase: bool) -> Terms:
+    find = re.compile(ASCII_PIECES).findall
+    return (lambda text: find(text.lower())) if lowercase else find
 
 
 def _scorer(model: _Model) -> Scorer:

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from ekiben.compiled.artefact import Malformed, NotCompilable, read_artefact
 from ekiben.compiled.linear_text import (
+    PIECES,
     TERMS,
     WORDS,
     _analyzer,
@@ -31,6 +33,7 @@ TEXTS = [
     "É über ΣΑΣ σας",
     "Привет 機械学習 का \u0130x",
 ]
+TEXT = st.text(st.one_of(st.characters(max_codepoint=127), st.characters()))
 
 
 def fitted(classes: int = 2, **parameters: Any) -> Any:
@@ -59,13 +62,31 @@ def test_any_text_is_scored_as_the_pipeline_does(pipeline: Any) -> None:
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-@given(text=st.text(st.one_of(st.characters(max_codepoint=127), st.characters())))
+@given(text=TEXT)
 def test_splitting_finds_the_words_that_the_pattern_finds(
     lowercase: bool, text: str
 ) -> None:
     found = [one for one in _analyzer(WORDS, lowercase)(text) if len(one) > 1]
 
     assert found == re.findall(WORDS, text.lower() if lowercase else text)
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+@given(text=TEXT)
+def test_ranges_find_the_pieces_that_the_pattern_finds(
+    lowercase: bool, text: str
+) -> None:
+    found = _analyzer(PIECES, lowercase)(text)
+
+    assert found == re.findall(PIECES, text.lower() if lowercase else text)
+
+
+@pytest.mark.parametrize("pattern", [WORDS, PIECES])
+def test_every_pair_of_ascii_characters_is_read_alike(pattern: str) -> None:
+    for first, second in product(map(chr, range(128)), repeat=2):
+        text = f"aB1{first}{second}2cD"
+
+        assert _analyzer(pattern, True)(text) == re.findall(pattern, text.lower())
 
 
 @pytest.mark.parametrize(
