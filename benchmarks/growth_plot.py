@@ -5,15 +5,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from benchmarks.plot import LIMITS, OURS
 from benchmarks.report import TITLES
 from benchmarks.results import Case, Results
+from benchmarks.targets import EKIBEN
 
 WIDTH, HEIGHT = 170, 190
 """Of one panel; the use cases stand side by side, connections above rows."""
 LEFT, RIGHT, TOP, LOW = 40, 12, 24, 20
 LEGEND, ENTRY, COLUMNS = 26, 18, 5
 COLOURS = {
-    "ekiben": "#8c2f1b",
+    EKIBEN: OURS,
     "arrow": "#d9805f",
     "tuned": "#0072b2",
     "tutorial": "#56b4e9",
@@ -21,13 +23,13 @@ COLOURS = {
     "litserve": "#e69f00",
     "mlserver": "#cc79a7",
     "ray": "#777777",
-    "asgi": "#c9ced6",
-    "in-process": "#c9ced6",
+    "asgi": LIMITS,
+    "in-process": LIMITS,
 }
 DASHED = frozenset(["in-process"])
 STYLE = (
     "text { font: 11px system-ui, sans-serif; fill: #333; } .head { font-weight: bold; }"
-    " polyline { fill: none; stroke-width: 1.5; } .ekiben { stroke-width: 3; }"
+    f" polyline {{ fill: none; stroke-width: 1.5; }} .{EKIBEN} {{ stroke-width: 3; }}"
 )
 
 Point = tuple[float, float]
@@ -160,7 +162,7 @@ class Frame:
             x, _ = self.at((mark, 10.0**self.low))
             yield f'<text x="{x:.1f}" y="{HEIGHT - 4}" text-anchor="middle">{_short(mark)}</text>'
         # Ekiben last: no other line hides it.
-        for server in sorted(lines, key=lambda one: one == "ekiben"):
+        for server in sorted(lines, key=lambda one: one == EKIBEN):
             yield _line(server, [self.at(one) for one in lines[server]])
 
 
