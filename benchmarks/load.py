@@ -37,6 +37,8 @@ class Figures:
     broken: int
     lag_ms: float = 0.0
     """By how much an open loop's client itself sent too late, at the p99."""
+    stolen: float | None = None
+    """Share of the processors' time that others took meanwhile; None: nobody knows."""
 
     @property
     def answered(self) -> float:

@@ -17,6 +17,7 @@ from benchmarks.payloads import Fields, bodies
 from benchmarks.results import Case, Measurement, Start
 from benchmarks.running import Running, running
 from benchmarks.servers import Server
+from benchmarks.stolen import undisturbed
 from ekiben.errors import EkibenError
 from ekiben.predictor import same
 
@@ -108,8 +109,13 @@ class Race:
                 load = Load(one, folder, client_cpus, self.seconds)
                 if case.use_case not in capacity:
                     load.warm_up(case, self.rows[case.use_case])
-                figures = load.measure(
-                    case, self.rows[case.use_case], capacity.get(case.use_case, 0.0)
+                figures = undisturbed(
+                    partial(
+                        load.measure,
+                        case,
+                        self.rows[case.use_case],
+                        capacity.get(case.use_case, 0.0),
+                    )
                 )
                 if case.rows == 1 and not case.share:
                     best = max(capacity.get(case.use_case, 0.0), figures.answered)
@@ -125,7 +131,7 @@ class Race:
             tell(f"{server.title}: {case.use_case}")
             command = [server.python, *server.arguments, case.use_case]
             command += [str(case.rows), str(self.seconds)]
-            figures = measured(command, self.seconds, cpus)
+            figures = undisturbed(partial(measured, command, self.seconds, cpus))
             yield Measurement(server.name, case, repeat, figures, 0.0)
 
 

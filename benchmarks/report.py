@@ -83,8 +83,19 @@ def show(console: Console, results: Results, facts: str) -> None:
             table.add_row(*one)
         table.add_section()
     console.print(table)
-    for text in [*starts(results), *absences(results)]:
+    for text in notes(results):
         console.print(text, soft_wrap=True)
+
+
+def notes(results: Results) -> Iterator[str]:
+    """Say what the tables leave out."""
+    yield from starts(results)
+    yield from absences(results)
+    if stolen := results.stolen():
+        yield (
+            f"Others took {100 * stolen.median:.0f} % of the processors' time in the median"
+            f" measurement, {100 * stolen.high:.0f} % at most"
+        )
 
 
 def starts(results: Results) -> Iterator[str]:
@@ -123,7 +134,7 @@ def markdown(results: Results, facts: str) -> str:
     parts = [*ratios(results), "<details><summary>Every load</summary>"]
     parts += [_markdown_table(results, case) for case in results.cases]
     parts.append("</details>")
-    told = "\n".join(f"* {one}" for one in [*starts(results), *absences(results)])
+    told = "\n".join(f"* {one}" for one in notes(results))
     return "\n\n".join([*parts, *([told] if told else []), facts]) + "\n"
 
 

@@ -122,6 +122,12 @@ class Results:
         values = [one.worker_mib for one in self.starts if one.server == server]
         return Spread.of(values) if values else None
 
+    def stolen(self) -> Spread | None:
+        """Return the share of the processors' time that others took, None: nobody knows."""
+        told = (one.figures.stolen for one in self.measurements)
+        shares = [share for share in told if share is not None]
+        return Spread.of(shares) if shares else None
+
     def failures(self, server: str, case: Case) -> int:
         """Return how many requests were not answered with 2xx, all repeats together."""
         return sum(

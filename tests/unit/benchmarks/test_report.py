@@ -1,6 +1,7 @@
 """The tables show medians, and how often Ekiben answers where another answers once."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -46,6 +47,20 @@ def test_the_terminal_shows_the_same_figures() -> None:
 
     assert "16.0x (16.0-16.0)" in out.getvalue()
     assert "FastAPI tutorial" in out.getvalue()
+
+
+def test_what_others_took_of_the_processors_is_told_where_it_is_known() -> None:
+    stolen = iter([0.0, 0.02, 0.31])
+    disturbed = [
+        replace(one, figures=replace(one.figures, stolen=next(stolen)))
+        for one in measured("ekiben", [8000, 8001, 8002])
+    ]
+
+    told = markdown(Results(tuple(disturbed)), "two cores")
+
+    assert "* Others took 2 % of the processors' time in the median" in told
+    assert "measurement, 31 % at most\n" in told
+    assert "Others took" not in markdown(RESULTS, "two cores")
 
 
 def test_missed_targets_are_named_and_met_ones_counted() -> None:
