@@ -19,10 +19,12 @@ PersonalPolicy = Literal["keep", "hash", "drop"]
 
 
 class Line(NamedTuple):
-    """One request of the log as its table has it; `at` is in microseconds since 1970.
+    """One record of the log as its table has it; `at` is in microseconds since 1970.
 
     Its rows are numbered from `first` on; `asked` and `answered` are in JSON, the rows and
     the predictions as they were sent: lists of them, or an object of their columns.
+    `requests` says of which requests they are, None: of one; `seconds` and `request_id` are
+    those of the first.
     """
 
     key: str
@@ -37,14 +39,17 @@ class Line(NamedTuple):
     caller: str
     asked: str
     answered: str
+    requests: str | None = None
 
 
-Values = tuple[str, str, str, int, int, int, int, float, str, str, str, str]
+Values = tuple[
+    str, str, str, int, int, int, int, float, str, str, str, str, str | None
+]  # fmt: skip
 """Those of a `Line`: the hot path makes a plain tuple, at a tenth of the cost."""
 Waiter = Future[None]
 Entry = tuple[Values, Sequence[Row] | None, Waiter | None]
-"""An answered request in the queue, its rows if they are still to be written down, and who
-is to be told when it is in the log."""
+"""A record in the queue, its rows if they are still to be written down, and who is to be
+told when it is in the log."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Encoder:
         request_id: str,
         caller: str,
         waiter: Waiter | None = None,
+        requests: str | None = None,
     ) -> Entry:
         """Return an answered request for the queue; *at* is in seconds since 1970.
 
@@ -91,6 +97,7 @@ class Encoder:
         values = (
             key_of(ids), use_case, tag, int(at * 1_000_000), 0, len(rows), batch_rows,
             seconds, request_id, caller.replace("\0", "\ufffd"), asked, answered.decode(),
+            requests,
         )  # fmt: skip
         return values, None if asked else rows, waiter
 

@@ -8,7 +8,7 @@ from ekiben.monitoring.log_counts import LogCounts
 
 
 class LogQueue:
-    """Entries of one worker. `put` is for the event loop, all else for the writer's thread.
+    """Entries of one worker. `accept` and `put` are for the event loop, all else for the writer's thread.
 
     The rows of entries that were taken count until they are settled: in the log, or
     given up. Each of the two counts has one writer, so none needs a lock.
@@ -29,18 +29,21 @@ class LogQueue:
         """Rows that are not in the log yet."""
         return self._accepted - self._settled
 
-    def put(self, use_case: str, rows: int, entry: Entry) -> bool:
-        """Take an entry of so many *rows* in; False: as much waits as may."""
+    def accept(self, use_case: str, rows: int) -> bool:
+        """Take so many *rows* on, which `put` brings; False: as much waits as may."""
         accepted = self._accepted + rows
         if accepted - self._settled > self._limit:
             return False
         self._accepted = accepted
         self._counts.accept(use_case, rows)
+        return True
+
+    def put(self, entry: Entry) -> None:
+        """Take an entry in whose rows were accepted."""
         self._entries.append(entry)
         if self._asleep:
             self._asleep = False
             self._wake.set()
-        return True
 
     def take(self) -> Entry | None:
         """Return the oldest entry, None when there is none."""

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.02
 """How often rows are made ready: a little at a time, for that holds the interpreter's lock."""
 TICK_ROWS = 50
-"""Rows that are made ready without a pause."""
+"""Rows that are made ready without a pause; of records that are ready, so many."""
 PAUSE_SECONDS = 0.0005
 BATCH_ROWS = 2000
 """Rows that one transaction takes, and about how many are held ready while it fails."""
@@ -159,12 +159,12 @@ class LogWriter:
     def _add(
         self, values: Values, left: Sequence[Row] | None, waiter: Waiter | None
     ) -> int:
-        """Make an entry ready, and return its rows."""
+        """Make an entry ready, and return how many rows that took, 1 where it was so."""
         line, waiters = Line._make(values), [waiter] if waiter else []
         if waiter is not None and waiter.done():
             # Its client was told no, or has left.
             self._queue.settle(line.use_case, line.rows)
-            return line.rows
+            return 1
         try:
             line = self._encoder.finished(line, left)
         except (TypeError, ValueError, KeyError) as error:
@@ -177,7 +177,7 @@ class LogWriter:
         batch.waiters += waiters
         batch.rows[line.use_case] = batch.rows.get(line.use_case, 0) + line.rows
         batch.total += line.rows
-        return line.rows
+        return 1 if left is None else line.rows
 
     def _write(self) -> None:
         batch = self._batch

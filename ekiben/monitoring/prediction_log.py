@@ -5,12 +5,13 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ekiben.access.pepper import pepper_of
 from ekiben.errors import LogUnavailable
 from ekiben.monitoring.entries import Encoder
+from ekiben.monitoring.gathering import MOST_ROWS, Gathered, Kind
 from ekiben.monitoring.log_counts import LogCounts
 from ekiben.monitoring.log_queue import LogQueue
 from ekiben.monitoring.log_writer import LogWriter, Pace, Told
@@ -50,6 +51,7 @@ class PredictionLog:
     _told: Told
     _draw: Callable[[], float] = random.random
     _clock: Callable[[], float] = time.time
+    _gathering: dict[Kind, Gathered] = field(default_factory=dict, init=False)
 
     @classmethod
     def start(
@@ -87,6 +89,57 @@ class PredictionLog:
         writer.start()
         return cls(closed, settings.log_share, encoder, queue, counts, writer, told)
 
+    def gathered(
+        self,
+        use_case: str,
+        tag: str,
+        caller: str,
+        batch_rows: int,
+        rows: Sequence[Row],
+    ) -> Gathered | None:
+        """Return what *rows* may `join` that are answered in this turn of the event loop,
+        their ids counted on from those that it has; None: they are to be `add`ed."""
+        # Columns are written down otherwise, and who waits, or is drawn, is so alone.
+        if self.closed or self._share < 1 or type(rows) is not list:
+            return None
+        kind = (use_case, tag, caller, batch_rows)
+        found = self._gathering.get(kind)
+        if found is not None and found.rows + len(rows) <= MOST_ROWS:
+            return found
+        if found is not None:
+            self._put(found)
+        if not self._gathering:
+            asyncio.get_running_loop().call_soon(self._put_all)
+        made = self._gathering[kind] = Gathered(kind, self._clock())
+        return made
+
+    def join(
+        self,
+        gathered: Gathered,
+        rows: Sequence[Row],
+        answered: bytes,
+        *,
+        seconds: float,
+        request_id: str,
+    ) -> None:
+        """Log *rows* as the next of *gathered*; the rest is as `add` has it."""
+        use_case = gathered.kind[0]
+        if self._queue.accept(use_case, len(rows)):
+            gathered.add(rows, answered, seconds, request_id)
+        else:
+            # The numbers that these rows have as their ids are nobody else's.
+            self._put(gathered)
+            self._told.dropped(use_case, "full", len(rows))
+
+    def _put(self, gathered: Gathered) -> None:
+        self._gathering.pop(gathered.kind, None)
+        if gathered.rows:
+            self._queue.put(gathered.entry(self._encoder))
+
+    def _put_all(self) -> None:
+        for gathered in list(self._gathering.values()):
+            self._put(gathered)
+
     def add(
         self,
         use_case: str,
@@ -116,9 +169,11 @@ class PredictionLog:
             use_case, tag, self._clock(), ids, rows, answered,
             batch_rows, seconds, request_id, caller, waiter,
         )  # fmt: skip
-        if not self._queue.put(use_case, len(rows), entry):
-            if self.closed:
-                raise LogUnavailable("too many rows wait for it")
+        if self._queue.accept(use_case, len(rows)):
+            self._queue.put(entry)
+        elif self.closed:
+            raise LogUnavailable("too many rows wait for it")
+        else:
             self._told.dropped(use_case, "full", len(rows))
         return waiter
 
@@ -127,6 +182,7 @@ class PredictionLog:
 
         What is left then is counted by the next worker. A second call does nothing.
         """
+        self._put_all()
         if not self._writer.stop(seconds):
             return
         if self._queue.rows:

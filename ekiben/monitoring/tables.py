@@ -12,7 +12,7 @@ from ekiben.registry.migrating import Migrations
 from ekiben.use_cases.answers import Answers, Fields
 
 MIGRATIONS = Migrations(
-    "ekiben.monitoring:migrations", "0003", "prediction_version", waits=360
+    "ekiben.monitoring:migrations", "0004", "prediction_version", waits=360
 )
 """Half an hour: what is in the log is written anew."""
 _tables = sa.MetaData()
@@ -26,9 +26,9 @@ REQUESTS = sa.Table(
     sa.Column("seconds", sa.Float),
     *(sa.Column(name, sa.Text) for name in ("request_id", "caller")),
     # Large ones last: the others are found without reading them.
-    *(sa.Column(name, sa.Text) for name in ("asked", "answered")),
+    *(sa.Column(name, sa.Text) for name in ("asked", "answered", "requests")),
 )
-"""One record for the rows of a request, numbered from `first` on; see `ids`."""
+"""One record for the rows of one request or more, numbered from `first` on; see `ids`."""
 FEEDBACK = sa.Table(
     "feedback",
     _tables,
@@ -45,7 +45,7 @@ STAMPED = ("prediction_id", "model")
 
 def logged_in(record: sa.RowMapping) -> list[Logged]:
     """Return the rows of *record*, one of `REQUESTS`."""
-    same = ("use_case", "tag", "batch_rows", "seconds", "request_id", "caller")
+    same = ("use_case", "tag", "batch_rows", "caller")
     facts = {name: record[name] for name in same}
     asked, answered = (
         listed(record[name], record["rows"]) for name in ("asked", "answered")
@@ -56,11 +56,24 @@ def logged_in(record: sa.RowMapping) -> list[Logged]:
             at=moment_of(record["at"]),
             row=row,
             answer=unstamped(answer),
+            seconds=seconds,
+            request_id=request_id,
             **facts,
         )
-        for number, (row, answer) in enumerate(
-            zip(asked, answered, strict=True), record["first"]
+        for number, (row, answer, (seconds, request_id)) in enumerate(
+            zip(asked, answered, _requests(record), strict=True), record["first"]
         )
+    ]
+
+
+def _requests(record: sa.RowMapping) -> list[tuple[float, str]]:
+    """Return for each row of *record* the seconds and the id of its request."""
+    one = [(record["rows"], record["seconds"], record["request_id"])]
+    listed = json.loads(record["requests"]) if record["requests"] else one
+    return [
+        (seconds, request_id)
+        for rows, seconds, request_id in listed
+        for _ in range(rows)
     ]
 
 

@@ -80,7 +80,7 @@ def texts(column: pa.ChunkedArray, most: int) -> list[str | None]:
     found: list[str | None] = []
     for chunk in column.chunks:
         found += _texts_of(chunk, most)
-    if sum(len(text) for text in found if text) > most:
+    if sum(map(len, filter(None, found))) > most:
         raise too_large(most)
     return found
 

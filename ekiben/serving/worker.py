@@ -204,34 +204,41 @@ class Worker:
         if self._decimals is not None:
             fields = list(fields)
             round_stated(fields, self._decimals)
-        begin = fresh()
+        log = self.predictions
         if isinstance(fields, Answers):
-            columns = fields.columns
+            begin, columns, gathered = fresh(), fields.columns, None
             ids = [begin + number for number in NUMBERS[: len(fields)]]
             fields = fields.stamped(prediction_id=ids, model=tag)
             content = b"" if as_table else fields.written()
+            answered = content or as_text(columns)
         else:
-            for number, one in enumerate(fields):
+            gathered = None
+            if log is not None:
+                together = answer.batch_rows
+                gathered = log.gathered(use_case, tag, caller, together, rows)
+            begin, first = (gathered.ids, gathered.rows) if gathered else (fresh(), 0)
+            for number, one in enumerate(fields, first):
                 one["prediction_id"] = begin + NUMBERS[number]
                 one["model"] = tag
-            content = orjson.dumps(fields)
-        if self.predictions is None:
+            answered = content = orjson.dumps(fields)
+        if log is None:
             return fields, content, None
-        return (
-            fields,
-            content,
-            self.predictions.add(
-                use_case,
-                tag,
-                begin,
-                rows,
-                content or as_text(columns),
-                batch_rows=answer.batch_rows,
-                seconds=time.perf_counter() - start,
-                request_id=request_id,
-                caller=caller,
-            ),
+        seconds = time.perf_counter() - start
+        if gathered:
+            log.join(gathered, rows, content, seconds=seconds, request_id=request_id)
+            return fields, content, None
+        waiter = log.add(
+            use_case,
+            tag,
+            begin,
+            rows,
+            answered,
+            batch_rows=answer.batch_rows,
+            seconds=seconds,
+            request_id=request_id,
+            caller=caller,
         )
+        return fields, content, waiter
 
     async def predict_in_call(self, use_case: str, rows: Sequence[Row]) -> Answer:
         """Answer for BentoML's own path, or a caller inside the process without an edge."""

@@ -1,8 +1,10 @@
 """Rows, or a table, to what an estimator takes: an array of numbers, or a list of texts."""
 
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from itertools import starmap
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+FIELDS = attrgetter("__dict__")
+"""The fields of a row: to ask a dictionary for thirty takes half the time of asking a row."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class NumericColumns:
             {category: float(code) for code, category in enumerate(known)}
             for known in self.categories.values()
         )
-        object.__setattr__(self, "_get", attrgetter(*self.fields))
+        object.__setattr__(self, "_get", itemgetter(*self.fields))
+        object.__setattr__(self, "_pack", struct.Struct(f"{len(self.fields)}d").pack)
         object.__setattr__(self, "_codes", codes)
 
     @property
@@ -64,7 +69,7 @@ class NumericColumns:
         """Encode rows that the edge has checked: one entry a row, in order."""
         if isinstance(rows, Columns):
             return self._from_columns(rows)
-        tuples = list(map(self._get, rows))  # type: ignore[attr-defined]
+        tuples: Iterable[tuple[Any, ...]] = map(self._get, map(FIELDS, rows))  # type: ignore[attr-defined]
         codes: tuple[dict[str, float], ...] = self._codes  # type: ignore[attr-defined]
         if len(codes) == 2:
             first, second = codes
@@ -78,7 +83,10 @@ class NumericColumns:
                 )
                 for t in tuples
             ]
-        return self._bounded(np.array(tuples, dtype=np.float64))
+        # numpy takes twice as long to make an array of tuples. In a bytearray it is writable.
+        packed = bytearray().join(starmap(self._pack, tuples))  # type: ignore[attr-defined]
+        array = np.frombuffer(packed, dtype=np.float64)
+        return self._bounded(array.reshape(-1, len(self.fields)))
 
     def from_table(self, table: "pd.DataFrame") -> Floats:
         """Encode a checked table the same way."""
@@ -98,7 +106,7 @@ class NumericColumns:
         for column, name in enumerate(self.fields):
             values = rows.values[name]
             if name in codes:
-                values = [codes[name][value] for value in values]
+                values = list(map(codes[name].__getitem__, values))
             array[:, column] = values
         return self._bounded(array)
 

@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from uuid_utils import uuid7
 
 from ekiben.errors import LogUnavailable
 from ekiben.monitoring.entries import Line
-from ekiben.monitoring.ids import split
+from ekiben.monitoring.ids import NUMBERS, split
 from ekiben.monitoring.prediction_log import PredictionLog, logged
 from ekiben.monitoring.records import EPOCH, microseconds
 from ekiben.monitoring.sink import Sink
@@ -143,6 +144,52 @@ def started(url: str, policy: str, tmp_path: Path, told: Silent) -> PredictionLo
     made = PredictionLog.start(settings, {"spam": Message}, told, tmp_path)
     assert made is not None
     return made
+
+
+def test_requests_that_share_a_record_keep_what_is_theirs(
+    url: str, tmp_path: Path
+) -> None:
+    predictions = started(url, "fail-open", tmp_path, Silent())
+    expected: list[tuple[Any, ...]] = []
+
+    async def answer_together() -> None:
+        for number, size in enumerate((1, 3, 2)):
+            rows = [Message(text=f"{number}, row {row}") for row in range(size)]
+            found = predictions.gathered("spam", "spam:a", "k-1", 6, rows)
+            assert found is not None
+            ids = [found.ids + NUMBERS[found.rows + row] for row in range(size)]
+            answers = [
+                {"label": row.text, "prediction_id": one, "model": "spam:a"}
+                for row, one in zip(rows, ids, strict=True)
+            ]
+            sent = json.dumps(answers).encode()
+            name, seconds = f"r-{number}", number / 8
+            predictions.join(found, rows, sent, seconds=seconds, request_id=name)
+            expected.extend(
+                (one, row.text, {"label": row.text}, seconds, name, "k-1", 6)
+                for row, one in zip(rows, ids, strict=True)
+            )
+
+    asyncio.run(answer_together())
+    predictions.stop(30)
+    settings = Settings.model_validate({"database_url": url})
+    with PredictionStore.opened(settings.log_url) as store:
+        found = [one for one, _ in store.read("spam", since=EPOCH, until=LATER)]
+        assert [store.find(one.prediction_id) for one in found] == found
+        assert store.count("spam", since=EPOCH, until=LATER) == len(expected) == 6
+    assert len({split(one.prediction_id)[0] for one in found}) == 1
+    facts = [
+        "prediction_id",
+        "row",
+        "answer",
+        "seconds",
+        "request_id",
+        "caller",
+        "batch_rows",
+    ]
+    assert [tuple(getattr(one, name) for name in facts) for one in found] == [
+        (one, {"text": text}, *rest) for one, text, *rest in expected
+    ]
 
 
 def add(predictions: PredictionLog) -> "asyncio.Future[None] | None":

@@ -72,16 +72,18 @@ class Numbers:
 class Bench:
     """A log with a disk that can fail."""
 
-    def __init__(self, *, closed: bool = False, limit: int = 1000) -> None:
+    def __init__(
+        self, *, closed: bool = False, limit: int = 1000, share: float = 1.0
+    ) -> None:
         self.disk, self.numbers = Disk(), Numbers()
-        counts = LogCounts.in_memory(["spam"])
+        counts = LogCounts.in_memory(["spam", "ham"])
         self.queue = LogQueue(limit, counts)
         pace = Pace(0.0 if closed else 0.01, closed)
         sink = cast(Sink, self.disk)
         encoder = Encoder()
         self.writer = LogWriter(self.queue, counts, sink, encoder, self.numbers, pace)
         self.log = PredictionLog(
-            closed, 1.0, encoder, self.queue, counts, self.writer, self.numbers
+            closed, share, encoder, self.queue, counts, self.writer, self.numbers
         )
 
     def add(self, rows: int = 1, text: Any = "a") -> "asyncio.Future[None] | None":
@@ -311,8 +313,9 @@ def test_the_queue_hands_out_in_order() -> None:
         ids, answered = stamped([{"label": "ham"}], "spam:a")
         row = Message(text=str(number))
         entry = Encoder().entry("spam", "t", 0, ids, [row], answered, 1, 0.1, "", "")
-        assert queue.put("spam", 1, entry)
+        assert queue.accept("spam", 1)
+        queue.put(entry)
     found = [queue.take() for _ in range(4)]
-    texts = [json.loads(one[0][-2])[0]["text"] for one in found if one]
+    texts = [json.loads(Line._make(one[0]).asked)[0]["text"] for one in found if one]
     assert texts == ["0", "1", "2"]
     assert found[3] is None
