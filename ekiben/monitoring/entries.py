@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from ekiben.monitoring.ids import key_of
+from ekiben.monitoring.kept_columns import kept
 from ekiben.monitoring.records import HASHED
 from ekiben.schemas.base import Row, personal_fields
 from ekiben.use_cases.columns import Columns
-from ekiben.use_cases.json_text import as_text
 
 PersonalPolicy = Literal["keep", "hash", "drop"]
 
@@ -22,7 +22,8 @@ class Line(NamedTuple):
     """One record of the log as its table has it; `at` is in microseconds since 1970.
 
     Its rows are numbered from `first` on; `asked` and `answered` are in JSON, the rows and
-    the predictions as they were sent: lists of them, or an object of their columns.
+    the predictions: lists of them, or an object of their columns. `numbers` has those of
+    the rows that are not written down there, see `kept_columns`.
     `requests` says of which requests they are, None: of one; `seconds` and `request_id` are
     those of the first.
     """
@@ -40,10 +41,11 @@ class Line(NamedTuple):
     asked: str
     answered: str
     requests: str | None = None
+    numbers: bytes | None = None
 
 
 Values = tuple[
-    str, str, str, int, int, int, int, float, str, str, str, str, str | None
+    str, str, str, int, int, int, int, float, str, str, str, str, str | None, bytes | None
 ]  # fmt: skip
 """Those of a `Line`: the hot path makes a plain tuple, at a tenth of the cost."""
 Waiter = Future[None]
@@ -90,14 +92,15 @@ class Encoder:
     ) -> Entry:
         """Return an answered request for the queue; *at* is in seconds since 1970.
 
-        *ids* is what the ids of its rows begin with, *answered* what was sent. Rows that
-        take microseconds are written down now: cold, and in another thread, they take more.
+        *ids* is what the ids of its rows begin with, *answered* what its record keeps of
+        the predictions. Rows that take microseconds are written down now: cold, and in
+        another thread, they take more.
         """
         asked = self._soon(use_case, rows)
         values = (
             key_of(ids), use_case, tag, int(at * 1_000_000), 0, len(rows), batch_rows,
             seconds, request_id, caller.replace("\0", "\ufffd"), asked, answered.decode(),
-            requests,
+            requests, None,
         )  # fmt: skip
         return values, None if asked else rows, waiter
 
@@ -109,13 +112,14 @@ class Encoder:
         """
         if rows is None:
             return line
+        if isinstance(rows, Columns) and not self.personal.get(line.use_case):
+            asked, numbers = kept(rows.values)
+            return line._replace(asked=asked, numbers=numbers)
         return line._replace(asked=self._asked(line.use_case, rows))
 
     def _asked(self, use_case: str, rows: Sequence[Row]) -> str:
         if personal := self.personal.get(use_case):
             return self._stripped(rows, personal)
-        if isinstance(rows, Columns):
-            return (rows.written or as_text(rows.values)).decode()
         try:
             return _fields(rows)
         except TypeError:  # a type or a number that only the row itself can write

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ekiben.monitoring.ids import joined, split
+from ekiben.monitoring.kept_columns import listed
 from ekiben.monitoring.records import Observed, microseconds, moment_of
 from ekiben.monitoring.store import CHUNK, FETCH, PredictionStore, first_rows
-from ekiben.monitoring.tables import FEEDBACK, REQUESTS, listed, unstamped
+from ekiben.monitoring.tables import FEEDBACK, REQUESTS, unstamped
 
 R, F = REQUESTS.c, FEEDBACK.c
 WITH_FEEDBACK = (
@@ -199,14 +200,21 @@ def _labelled(
     connection: sa.Connection, told: Mapping[str, Mapping[int, str]], *, rows: bool
 ) -> dict[tuple[str, int], Labelled]:
     """Return the predictions that *told* has labels of, by key and number."""
-    columns = R.key, R.tag, R.first, R.rows, R.answered, *([R.asked] if rows else [])
+    columns = (
+        R.key,
+        R.tag,
+        R.first,
+        R.rows,
+        R.answered,
+        *([R.asked, R.numbers] if rows else []),
+    )
     keys = list(told)
     found = {}
     for start in range(0, len(keys), CHUNK):
         wanted = sa.select(*columns).where(R.key.in_(keys[start : start + CHUNK]))
         for one in connection.execute(wanted.execution_options(yield_per=FETCH)):
-            asked = listed(one.asked, one.rows) if rows else None
-            answered = listed(one.answered, one.rows)
+            asked = listed(one.asked, one.numbers, one.rows) if rows else None
+            answered = listed(one.answered, None, one.rows)
             for number, label in told[one.key].items():
                 place = number - one.first
                 row = asked[place] if asked is not None else {}

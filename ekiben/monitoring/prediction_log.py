@@ -156,7 +156,7 @@ class PredictionLog:
         """Log *rows*, which nobody changes from now on, with what is *answered* to them.
 
         *ids* is what the ids of the predictions begin with, and *answered* the list of
-        them in JSON, or an object of their columns.
+        them in JSON, or an object of their columns without ids and tag.
         Returns what is to be waited for before they may be sent; None: nothing.
 
         Raises:

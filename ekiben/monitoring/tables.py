@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from ekiben.monitoring.ids import joined
+from ekiben.monitoring.kept_columns import listed
 from ekiben.monitoring.records import Logged, Observed, moment_of
 from ekiben.registry.migrating import Migrations
-from ekiben.use_cases.answers import Answers, Fields
 
 MIGRATIONS = Migrations(
     "ekiben.monitoring:migrations", "0004", "prediction_version", waits=360
@@ -27,8 +27,10 @@ REQUESTS = sa.Table(
     *(sa.Column(name, sa.Text) for name in ("request_id", "caller")),
     # Large ones last: the others are found without reading them.
     *(sa.Column(name, sa.Text) for name in ("asked", "answered", "requests")),
+    sa.Column("numbers", sa.LargeBinary),
 )
-"""One record for the rows of one request or more, numbered from `first` on; see `ids`."""
+"""One record for the rows of one request or more, numbered from `first` on; see `ids`, and
+for what `numbers` has of those that were `asked`, `kept_columns`."""
 FEEDBACK = sa.Table(
     "feedback",
     _tables,
@@ -47,9 +49,9 @@ def logged_in(record: sa.RowMapping) -> list[Logged]:
     """Return the rows of *record*, one of `REQUESTS`."""
     same = ("use_case", "tag", "batch_rows", "caller")
     facts = {name: record[name] for name in same}
-    asked, answered = (
-        listed(record[name], record["rows"]) for name in ("asked", "answered")
-    )
+    rows = record["rows"]
+    asked = listed(record["asked"], record["numbers"], rows)
+    answered = listed(record["answered"], None, rows)
     return [
         Logged(
             prediction_id=joined(record["key"], number),
@@ -75,12 +77,6 @@ def _requests(record: sa.RowMapping) -> list[tuple[float, str]]:
         for rows, seconds, request_id in listed
         for _ in range(rows)
     ]
-
-
-def listed(text: str, rows: int) -> list[Fields]:
-    """Return what a record keeps of so many *rows*, a list of them or of columns of them."""
-    found = json.loads(text)
-    return found if isinstance(found, list) else list(Answers(found, rows))
 
 
 def unstamped(answer: dict[str, Any]) -> dict[str, Any]:

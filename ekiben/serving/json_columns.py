@@ -17,7 +17,6 @@ from ekiben.use_cases.columns import Column, Columns
 
 LEAST_ROWS = 100
 """Of fewer rows pydantic makes objects in less time; see docs/decisions/hot-path.md."""
-SPACES = (b" ", b"\n", b"\r", b"\t")
 SPELLINGS = ((b'{"rows":[', b"},{"), (b'{"rows": [', b"}, {"))
 """How a body begins, and what then stands between two rows: without spaces, and by json.dumps."""
 PIECE_BYTES = 50_000
@@ -53,24 +52,21 @@ class JsonColumns:
         """
         if self.checks is None:
             return None
-        written = _written(body)
         dotted = self.all_real and colons == 1 + count_of(b".", body)
         try:
             if dotted and len(self.checks) >= MANY_FIELDS:
                 table = _table(pieces_of(body), self.checks, colons)
                 if table is not None:
-                    return self._of_table(table, self.checks, written)
+                    return self._of_table(table, self.checks)
             rows = _rows_of(body)
             if rows is None or not _are_rows(rows, self.checks):
                 return None
             dotted = dotted and colons == 1 + len(rows) * len(self.checks)
-            return self._of_rows(rows, self.checks, written, dotted=dotted)
+            return self._of_rows(rows, self.checks, dotted=dotted)
         except (KeyError, OverflowError, struct.error):
             return None
 
-    def _of_table(
-        self, table: Floats, checks: Checks, written: bytes | None
-    ) -> Columns | None:
+    def _of_table(self, table: Floats, checks: Checks) -> Columns | None:
         values: dict[str, Column] = {}
         for (name, check), numbers in zip(checks.items(), table, strict=True):
             # What is read from JSON is finite.
@@ -78,11 +74,9 @@ class JsonColumns:
             if found is None:
                 return None
             values[name] = found
-        return Columns(self.row, values, written)
+        return Columns(self.row, values)
 
-    def _of_rows(
-        self, rows: Fields, checks: Checks, written: bytes | None, *, dotted: bool
-    ) -> Columns | None:
+    def _of_rows(self, rows: Fields, checks: Checks, *, dotted: bool) -> Columns | None:
         values: dict[str, Column] = {}
         columns = _columns_of(rows, checks)
         for (name, check), column in zip(checks.items(), columns, strict=True):
@@ -91,9 +85,7 @@ class JsonColumns:
             if found is None:
                 return None
             values[name] = found
-            if check.kind == "real" and int in kinds:
-                written = None
-        return Columns(self.row, values, written)
+        return Columns(self.row, values)
 
 
 def count_of(one: bytes, body: bytes) -> int:
@@ -101,13 +93,6 @@ def count_of(one: bytes, body: bytes) -> int:
     if len(body) < LONG_BODY:
         return body.count(one)
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(one)))
-
-
-def _has_spaces(body: bytes) -> bool:
-    """Whether a space is in *body*; in JSON no other byte is as low as those."""
-    if len(body) < LONG_BODY:
-        return any(one in body for one in SPACES)
-    return bool(np.frombuffer(body, np.uint8).min() <= ord(" "))
 
 
 def _all_real(checks: Checks) -> bool:
@@ -208,14 +193,6 @@ def _rows_of(body: bytes) -> Fields | None:
     if type(rows) is not list or not 1 <= len(rows) <= MAX_ROWS:
         return None
     return rows
-
-
-def _written(body: bytes) -> bytes | None:
-    """Return the list of rows as it stands in *body*, None where more stands there."""
-    whole = body.startswith(b'{"rows":[') and body.endswith(b"]}")
-    if not whole or _has_spaces(body):
-        return None
-    return body[len(b'{"rows":') : -1]
 
 
 def _taken(check: Check, values: list[Any], kinds: set[type]) -> Column | None:

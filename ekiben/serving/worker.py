@@ -210,7 +210,7 @@ class Worker:
             ids = [begin + number for number in NUMBERS[: len(fields)]]
             fields = fields.stamped(prediction_id=ids, model=tag)
             content = b"" if as_table else fields.written()
-            answered = content or as_text(columns)
+            answered = b"" if log is None else as_text(columns)
         else:
             gathered = None
             if log is not None:

@@ -15,18 +15,11 @@ Column = NDArray[Any] | list[Any]
 class Columns(Sequence[Row]):
     """The rows of one request, all checked: a column for every field of *row*, in its order.
 
-    A row is made when somebody asks for it. *written* is the list of them in JSON without
-    a space, where whoever made the columns has it.
+    A row is made when somebody asks for it.
     """
 
-    def __init__(
-        self,
-        row: type[Row],
-        values: Mapping[str, Column],
-        written: bytes | None = None,
-    ) -> None:
+    def __init__(self, row: type[Row], values: Mapping[str, Column]) -> None:
         self._row = row
-        self.written = written
         self.values = values
         self._count = len(next(iter(values.values())))
 

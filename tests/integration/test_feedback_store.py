@@ -4,9 +4,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from uuid_utils import uuid7
 
@@ -22,7 +24,10 @@ from ekiben.monitoring.ids import NUMBERS
 from ekiben.monitoring.opening import LateStore
 from ekiben.monitoring.records import Logged, Observed
 from ekiben.monitoring.sink import Sink
+from ekiben.monitoring.store import PredictionStore
+from ekiben.schemas.fraud import Transaction
 from ekiben.schemas.spam import Message
+from ekiben.use_cases.columns import Columns
 from tests.logbook import NOON, line_of, spam_at, stamped, write
 from tests.servers import PROJECT
 
@@ -225,6 +230,30 @@ def test_rows_of_one_request_have_feedback_of_their_own(
     assert log.delays("spam", NOON, NOON + DAY, 10) == [60, 60]
     log.record([Observed(ids[n], "x", later, later, "") for n in (0, 2)])
     assert log.first_unlabelled("spam", NOON) is None
+
+
+def test_rows_of_a_wide_table_come_back_to_the_bit(
+    log: FeedbackStore, url: str
+) -> None:
+    names = list(Transaction.model_fields)
+    numbers = np.random.default_rng(7).normal(size=(len(names), 3)) * 1e3
+    rows = Columns(Transaction, dict(zip(names, numbers, strict=True)))
+    begin, answered = stamped([{"is_fraud": False}] * 3, "fraud:a")
+    at = NOON.timestamp()
+    encoder = Encoder()
+    entry = encoder.entry("fraud", "fraud:a", at, begin, rows, answered, 3, 0.1, "", "")
+    with closing(Sink(url, durable=False, wait=5)) as sink:
+        sink.write([line_of(encoder, entry)])
+    later = NOON + timedelta(minutes=1)
+    log.record([Observed(begin + NUMBERS[2], True, later, later, "")])
+
+    with PredictionStore.opened(url) as store:
+        kept = [store.find(begin + NUMBERS[n]).row for n in range(3)]
+        read = [one.row for one, _ in store.read("fraud", since=NOON, until=later)]
+    (labelled,) = log.labelled(Window("fraud", NOON, later, 9), 9)
+
+    assert kept == read == rows.fields()
+    assert labelled.row == rows.fields()[2]
 
 
 def test_a_log_that_was_away_at_first_is_opened_later(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ekiben.monitoring.entries import Encoder, Entry, Line, PersonalPolicy
+from ekiben.monitoring.kept_columns import listed
 from ekiben.monitoring.records import HASHED
-from ekiben.monitoring.tables import listed
 from ekiben.schemas.base import Personal, Row, personal_fields
 from ekiben.schemas.spam import Message
 from ekiben.schemas.topics import Project
@@ -119,23 +119,52 @@ def test_many_rows_are_kept_as_columns() -> None:
         "pages": np.array([2, 3]),
     }
     made = encoder("keep")
-    asked = line_of(made, entry(made, Columns(Visit, values))).asked
+    kept = line_of(made, entry(made, Columns(Visit, values)))
 
-    assert asked == '{"name":["a","b"],"age":[7,8],"pages":[2,3]}'
-    assert listed(asked, 2) == [
+    assert kept.asked == '{"name":["a","b"],"age":[7,8],"pages":[2,3]}'
+    assert kept.numbers is None
+    assert listed(kept.asked, None, 2) == [
         {"name": "a", "age": 7, "pages": 2},
         {"name": "b", "age": 8, "pages": 3},
     ]
 
 
-def test_rows_that_are_at_hand_in_json_are_kept_so_unless_they_are_personal() -> None:
-    written = b'[{"pages":2,"name":"a","age":7}]'
+def test_what_is_personal_is_kept_of_many_rows_no_more_than_of_few() -> None:
     values: dict[str, Column] = {"name": ["a"], "age": [7], "pages": [2]}
-    columns = Columns(Visit, values, written=written)
+    made = encoder("drop")
+    kept = line_of(made, entry(made, Columns(Visit, values)))
 
-    def asked(policy: PersonalPolicy) -> str:
-        made = encoder(policy)
-        return line_of(made, entry(made, columns)).asked
+    assert (json.loads(kept.asked), kept.numbers) == ([{"pages": 2}], None)
 
-    assert asked("keep") == written.decode()
-    assert json.loads(asked("drop")) == [{"pages": 2}]
+
+class Dose(Row):
+    """As many real numbers as are not written down in JSON, one of them personal."""
+
+    name: str
+    a: float
+    b: float
+    c: float
+    d: float
+    e: float
+    f: float
+    g: float
+    h: float
+    i: float
+    weight: Annotated[float, Personal()]
+
+
+@pytest.mark.parametrize("policy", ["keep", "hash", "drop"])
+def test_wide_tables_of_numbers_lie_in_bytes_unless_one_is_personal(
+    policy: PersonalPolicy,
+) -> None:
+    numbers = {name: np.array([0.1, 2.0]) for name in Dose.model_fields}
+    values: dict[str, Column] = {**numbers, "name": ["x", "y"]}
+    made = Encoder.of({"visits": Dose}, policy, SECRET)
+    kept = line_of(made, entry(made, Columns(Dose, values)))
+
+    rows = listed(kept.asked, kept.numbers, 2)
+    assert (kept.numbers is not None) == (policy == "keep")
+    assert [one["name"] for one in rows] == ["x", "y"]
+    assert [one["a"] for one in rows] == [0.1, 2.0]
+    assert ("weight" in rows[0]) == (policy != "drop")
+    assert (rows[0].get("weight") == 0.1) == (policy == "keep")

@@ -81,33 +81,24 @@ def test_each_row_may_name_its_fields_in_another_order() -> None:
 PLAIN = [{**one, "note": "mint"} for one in TEAS]
 
 
-def test_rows_that_stand_in_the_body_as_they_are_kept_are_not_written_anew() -> None:
-    body = orjson.dumps({"rows": PLAIN})
-    columns = read(body)
-    assert columns is not None
-    assert columns.written is not None
-    assert json.loads(columns.written) == columns.fields()
-
-
 @pytest.mark.parametrize(
     "body",
     [
+        orjson.dumps({"rows": PLAIN}),
         json.dumps({"rows": PLAIN}).encode(),
         json.dumps({"rows": PLAIN}, indent=1).encode(),
         orjson.dumps({"rows": PLAIN}) + b"\n",
         b" " + orjson.dumps({"rows": PLAIN}),
         orjson.dumps({"rows": PLAIN}).replace(b",", b",\t", 1),
         orjson.dumps({"rows": PLAIN}).replace(b",", b",\r", 1),
-        orjson.dumps({"rows": [{**PLAIN[0], "grams": 3}]}),
         orjson.dumps({"rows": PLAIN}).replace(b'"rows"', b'"ro\\u0077s"'),
     ],
     ids=str,
 )
-def test_what_is_spelt_otherwise_is_written_anew(body: bytes) -> None:
+def test_rows_may_be_spelt_in_any_way(body: bytes) -> None:
     columns = read(body)
     assert columns is not None
-    assert columns.written is None
-    assert columns.fields()
+    assert columns.fields() == PLAIN
 
 
 WRONG: dict[str, list[Any]] = {
@@ -231,7 +222,7 @@ def cups(*rows: bytes) -> bytes:
     return b'{"rows":[%b]}' % b",".join(rows)
 
 
-def test_many_rows_of_numbers_are_columns_that_stand_in_the_body() -> None:
+def test_many_rows_of_numbers_are_columns() -> None:
     rows = [{**CUP, "milk": number / 7} for number in range(MAX_ROWS)]
     body = orjson.dumps({"rows": rows})
 
@@ -239,7 +230,6 @@ def test_many_rows_of_numbers_are_columns_that_stand_in_the_body() -> None:
 
     assert columns is not None
     assert columns.fields() == rows
-    assert columns.written == orjson.dumps(rows)
     for values in columns.values.values():
         assert isinstance(values, np.ndarray)
         assert values.flags.c_contiguous
@@ -261,7 +251,7 @@ def test_the_pieces_of_a_list_have_its_items(gap: str) -> None:
     [(",", ": "), (", ", ":"), (", ", ": "), ("\r,", ":"), (",", "\t:"), ("\n,", ":")],
     ids=ascii,
 )
-def test_numbers_that_are_spelt_otherwise_are_written_anew(
+def test_numbers_may_be_spelt_in_any_way(
     separators: tuple[str, str], milk: float
 ) -> None:
     turned = {name: CUP[name] for name in reversed(CUP)}
@@ -270,7 +260,6 @@ def test_numbers_that_are_spelt_otherwise_are_written_anew(
     columns = read(json.dumps({"rows": rows}, separators=separators).encode(), Cup)
 
     assert columns is not None
-    assert columns.written is None
     assert columns.fields() == rows
     assert {type(one["milk"]) for one in columns.fields()} == {float}
 

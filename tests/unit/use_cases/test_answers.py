@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from ekiben.errors import BatchShapeMismatch
-from ekiben.monitoring.tables import listed
+from ekiben.monitoring.kept_columns import listed
 from ekiben.predictor import Predictor
 from ekiben.use_cases.answers import Answers, joined
 from ekiben.use_cases.catalog import USE_CASES
@@ -68,9 +68,9 @@ def test_they_are_written_as_orjson_writes_them(use_case: UseCase, rows: int) ->
 def test_a_record_of_columns_is_read_as_the_list(use_case: UseCase) -> None:
     columns, answers = both(use_case)
 
-    found = listed(as_text(columns.columns).decode(), len(columns))
+    found = listed(as_text(columns.columns).decode(), None, len(columns))
 
-    assert found == listed(orjson.dumps(answers).decode(), len(answers))
+    assert found == listed(orjson.dumps(answers).decode(), None, len(answers))
     assert orjson.dumps(found) == orjson.dumps(answers)
 
 
