@@ -161,7 +161,7 @@ class PredictRoute:
             self._check_objects(body)
         rows: Sequence[Row] | None = None
         if colons > LEAST_ROWS * self._fields:
-            rows = self._columns.read(body, colons)
+            rows = self._columns.read(body)
         if rows is None:
             rows = self._validated(body)
         # Each field has one colon, so where there are no more colons than fields none is

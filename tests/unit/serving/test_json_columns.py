@@ -1,7 +1,7 @@
 """Many rows in JSON become the columns of the rows that the validator makes, or it decides."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import hypothesis.strategies as st
@@ -12,35 +12,15 @@ from hypothesis import given
 from pydantic import Field, ValidationError, create_model
 
 from ekiben.schemas.base import MAX_ROWS, PredictRequest, Row
-from ekiben.serving import json_columns
 from ekiben.serving.json_columns import JsonColumns
 from ekiben.use_cases.catalog import USE_CASES
 from ekiben.use_cases.columns import Columns
 from tests.unit.serving.test_arrow_rows import TEA, TEAS, Tea
 
 
-@pytest.fixture(
-    autouse=True,
-    scope="module",
-    params=[
-        pytest.param((2, 1, 0), id="a-row-a-piece"),
-        pytest.param((2, 10**6, 10**6), id="one-piece"),
-        pytest.param((100, 1, 0), id="field-by-field"),
-    ],
-)
-def ways(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Read the rows of every schema in each of the ways that there are."""
-    many_fields, piece_bytes, long_body = request.param
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_columns, "MANY_FIELDS", many_fields)
-        patch.setattr(json_columns, "PIECE_BYTES", piece_bytes)
-        patch.setattr(json_columns, "LONG_BODY", long_body)
-        yield
-
-
 def read(content: object, row: type[Row] = Tea) -> Columns | None:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return JsonColumns.of(row).read(body, body.count(b":"))
+    return JsonColumns.of(row).read(body)
 
 
 def validated(body: bytes, row: type[Row] = Tea) -> list[Row] | None:
@@ -234,15 +214,6 @@ def test_many_rows_of_numbers_are_columns() -> None:
         assert isinstance(values, np.ndarray)
         assert values.flags.c_contiguous
         assert not values.flags.writeable
-
-
-@pytest.mark.parametrize("gap", ["", " "], ids=["compact", "spaced"])
-def test_the_pieces_of_a_list_have_its_items(gap: str) -> None:
-    items = [{"cups": number} for number in range(5)]
-    body = json.dumps({"rows": items}, separators=("," + gap, ":" + gap))
-    pieces = list(json_columns.pieces_of(body.encode()))
-    assert len(pieces) == (5 if json_columns.PIECE_BYTES == 1 else 1)
-    assert [one for piece in pieces for one in piece] == items
 
 
 @pytest.mark.parametrize("milk", [3, 0.5], ids=["whole", "dotted"])
