@@ -143,7 +143,8 @@ def test_c67_what_waits_is_in_the_log_of_its_owner_when_a_server_was_stopped(
         serve(home.path, extra=extra) as server,
         Witness(lambda: server.url, FLOWERS) as witness,
     ):
-        time.sleep(1)
+        # Fewer than a writer waits for: 2,000 rows are written at once.
+        until(lambda: len(witness.sent) > 20, 10)
         witness.__exit__(None, None, None)
         assert home.logged() == []
 
