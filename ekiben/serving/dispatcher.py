@@ -329,6 +329,10 @@ class Dispatcher:
                 self._blame(job.model or model, "internal")
             self._fail(job, outcome)
             return
+        if asyncio.get_running_loop().time() > job.until:
+            # While the call ran on the event loop no timer could say so.
+            self._expire(job)
+            return
         fields = outcome
         if count > job.batch_rows:
             job.batch_rows = count

@@ -150,6 +150,16 @@ def test_a_wrong_number_of_answers_reaches_nobody(
     assert all(isinstance(o, BatchShapeMismatch) for o in run(clients()))
 
 
+@pytest.mark.parametrize("slow", [False, True], ids=["on-the-loop", "in-a-thread"])
+def test_what_is_predicted_after_the_deadline_is_not_answered(
+    make: Make, slow: bool
+) -> None:
+    dispatcher = make(Doubler(seconds=0.05), slow=slow, batch_rows=2)
+
+    with pytest.raises(DeadlineExceeded):
+        run(dispatcher.submit(numbers(1, 2, 3), seconds=0.01))
+
+
 def test_rows_whose_deadline_passed_in_the_queue_never_reach_the_model(
     make: Make,
 ) -> None:
