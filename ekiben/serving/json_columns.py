@@ -26,7 +26,6 @@ LONG_BODY = 50_000
 TYPES: Mapping[Kind, type] = {"text": str, "truth": bool, "whole": int, "real": float}
 
 Checks = Mapping[str, Check]
-Read = Callable[[bytes], list[msgspec.Struct]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class JsonColumns:
 
     row: type[Row]
     checks: Checks
-    decode: Read | None
+    decode: Callable[[bytes], Any] | None
 
     @classmethod
     def of(cls, row: type[Row]) -> "JsonColumns":
@@ -48,7 +47,7 @@ class JsonColumns:
         if self.decode is None:
             return None
         try:
-            rows = self.decode(body)
+            rows = self.decode(body).rows
             if not 1 <= len(rows) <= MAX_ROWS:
                 return None
             values = self._taken(rows)
@@ -65,9 +64,10 @@ class JsonColumns:
         taken: dict[str, Column] = {}
         columns = _columns(rows, [one.kind for one in self.checks.values()])
         for (name, check), values in zip(self.checks.items(), columns, strict=True):
-            # A real number that JSON was read to is finite.
-            found = values if check.kind == "real" and not check.bounded else None
-            if found is None and (found := check.take(values)) is None:
+            # A real number that JSON was read to is finite: without bounds it is right.
+            right = check.kind == "real" and not check.bounded
+            found = values if right else check.take(values)
+            if found is None:
                 return None
             taken[name] = found
         return taken
@@ -80,8 +80,8 @@ def count_of(one: bytes, body: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(one)))
 
 
-def _decoder(checks: Checks) -> Read:
-    """Return what reads a body to one object a row, whose values are in the order of *checks*."""
+def _decoder(checks: Checks) -> Callable[[bytes], Any]:
+    """Return what reads a body to its `rows`, an object each with values in the order of *checks*."""
     fields = [
         # A field may have a name that no attribute can have.
         (f"field_{place}", TYPES[check.kind], msgspec.field(name=name))
@@ -92,13 +92,7 @@ def _decoder(checks: Checks) -> Read:
     request: Any = msgspec.defstruct(
         "Request", [("rows", list[row])], forbid_unknown_fields=True
     )
-    decode = msgspec.json.Decoder(request).decode
-
-    def read(body: bytes) -> list[msgspec.Struct]:
-        rows: list[msgspec.Struct] = decode(body).rows
-        return rows
-
-    return read
+    return msgspec.json.Decoder(request).decode
 
 
 def _columns(rows: Sequence[msgspec.Struct], kinds: Sequence[Kind]) -> Sequence[Column]:

@@ -39,7 +39,7 @@ queued_rows = Gauge(
 )
 dropped_requests = Counter(
     "ekiben_dropped_requests",
-    "Requests dropped before the model saw them.",
+    "Requests dropped before they were answered.",
     ["use_case", "reason"],
 )
 rows_in_flight = Gauge(
