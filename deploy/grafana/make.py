@@ -113,7 +113,7 @@ TRAFFIC = Section(
             "reqps",
         ),
         Panel(
-            "Dropped before the model saw them",
+            "Dropped before they were answered",
             {
                 "{{use_case}} {{reason}}": rate(
                     "ekiben_dropped_requests_total", "use_case, reason"
