@@ -21,6 +21,10 @@ _one_at_a_time = threading.Lock()
 class Migrations:
     """A chain of Alembic revisions: where it lies, its newest, the table that tells how far.
 
+    A revision is a number, as `0004`, or that and what was added since, as `0004.1`: columns
+    that may be null, and change nothing of what the others mean. An Ekiben that knows
+    `0004` uses tables of `0004.1` as they are, so that servers can be replaced one by one,
+    and back.
     *waits* is how many times as long as any other operation it may take.
     """
 
@@ -38,10 +42,16 @@ class Migrations:
         """
         with available(engine.dialect.name, wait):
             revision = self._current(engine)
-        if revision != self.revision:
+        if not self._serves(revision):
             # Several may come at once, each to wait for the one that migrates.
             with _one_at_a_time, available(engine.dialect.name, self.waits * wait):
                 self._migrate(engine)
+
+    def _serves(self, revision: str | None) -> bool:
+        """Whether tables of *revision* are ours, with what later ones added to them."""
+        number, _, added = (revision or "").partition(".")
+        ours, _, known = self.revision.partition(".")
+        return number == ours and int(added or 0) >= int(known or 0)
 
     def _current(self, engine: sa.Engine) -> str | None:
         table = sa.table(self.version_table, sa.column("version_num"))

@@ -98,6 +98,24 @@ def test_a_ledger_of_a_newer_ekiben_is_left_alone(url: str) -> None:
         LedgerDatabase.open(url)
 
 
+def test_what_a_newer_ekiben_only_added_to_a_ledger_leaves_it_usable(url: str) -> None:
+    LedgerDatabase.open(url).close()
+    past = engine(url)
+    with past.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE ledger_event ADD COLUMN more TEXT"))
+        added = "UPDATE alembic_version SET version_num = version_num || '.1'"
+        connection.execute(sa.text(added))
+    past.dispose()
+
+    with LedgerDatabase.opened(url) as database:
+        promoted(database, "iris:a", "iris:b")
+    with LedgerDatabase.opened(url) as database:
+        assert [one.to_tag for one in database.verified().events] == [
+            "iris:a",
+            "iris:b",
+        ]
+
+
 def test_many_that_open_a_new_ledger_at_once_make_it_once(url: str) -> None:
     barrier = processes.Barrier(RACERS)
     openers = [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from uuid_utils import uuid7
 
 from ekiben.errors import LogUnavailable
@@ -19,6 +20,7 @@ from ekiben.monitoring.prediction_log import PredictionLog, logged
 from ekiben.monitoring.records import EPOCH, microseconds
 from ekiben.monitoring.sink import Sink
 from ekiben.monitoring.store import PredictionStore
+from ekiben.registry.engines import make_engine
 from ekiben.schemas.spam import Message
 from ekiben.settings import Settings
 from tests.logbook import stamped
@@ -82,6 +84,25 @@ def test_the_log_knows_what_it_holds(sink: Sink) -> None:
     sink.write([one])
     assert sink.contains(one.key)
     assert not sink.contains(other.key)
+
+
+def test_a_writer_that_comes_back_uses_what_a_newer_ekiben_only_added_to(
+    sink: Sink, url: str
+) -> None:
+    """Replicas are replaced one by one: the old ones' connections may break meanwhile."""
+    written = lines(2)
+    sink.write(written[:1])
+    engine = make_engine(url, 5)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE request ADD COLUMN more TEXT"))
+        added = "UPDATE prediction_version SET version_num = version_num || '.1'"
+        connection.execute(sa.text(added))
+    engine.dispose()
+    sink.close()
+
+    sink.write(written[1:])
+
+    assert held(url) == [json.loads(one.asked)[0]["text"] for one in written]
 
 
 def test_old_predictions_are_removed_and_young_ones_stay(

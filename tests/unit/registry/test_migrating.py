@@ -3,10 +3,13 @@
 import threading
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
+from ekiben.errors import LedgerTooNew
 from ekiben.monitoring.store import PredictionStore
 from ekiben.registry.database import EVENTS, LedgerDatabase
+from ekiben.registry.migrating import Migrations
 
 THREADS = 6
 ROUNDS = 5
@@ -45,3 +48,34 @@ def test_threads_that_open_their_databases_at_once_make_all_tables(
     assert not faults
     assert len(tables) == THREADS * ROUNDS
     assert all({"feedback"} <= one or {EVENTS.name} <= one for one in tables)
+
+
+@pytest.mark.parametrize(
+    ("known", "there", "right"),
+    [
+        ("0004", "0004", True),
+        ("0004", "0004.1", True),
+        ("0004.1", "0004.10", True),
+        ("0004.10", "0004.9", False),
+        ("0004.1", "0004", False),
+        ("0004", "0005", False),
+        ("0004.2", "0005.2", False),
+        ("0004", None, False),
+    ],
+)
+def test_tables_are_right_as_they_are_where_something_was_only_added(
+    tmp_path: Path, known: str, there: str | None, right: bool
+) -> None:
+    """Where they are not, the steps are looked for, which the place named here has not."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'some.db'}")
+    if there is not None:
+        with engine.begin() as connection:
+            connection.execute(sa.text("CREATE TABLE version (version_num TEXT)"))
+            told = sa.text("INSERT INTO version VALUES (:there)")
+            connection.execute(told, {"there": there})
+    looked = False
+    try:
+        Migrations(str(tmp_path / "none"), known, "version").apply(engine, 1)
+    except LedgerTooNew:
+        looked = True
+    assert looked != right
