@@ -56,7 +56,9 @@ backend live
     balance leastconn
     option httpchk GET /readyz
     http-check expect status 200
-    default-server check inter 500ms fall 3 rise 1
+    # Who refuses a connection is gone until it is found ready: a server that is started
+    # again listens before that, sooner than three looks tell.
+    default-server check inter 500ms fall 3 rise 1 observe layer4 error-limit 1 on-error mark-down
 {live}
 backend trial
     retries 0

@@ -132,16 +132,21 @@ def derive(home: Path, source: str, version: str, tag: str | None = None) -> Pat
     return folder / version
 
 
+WRONG = """
+_right = Loaded.predict
+Loaded.predict = lambda self, rows: [
+    one | {"species": "setosa"} for one in _right(self, rows)
+]
+"""
+
+
 def make_wrong(bento: Path) -> None:
     """Let the Bento's code answer wrongly, after it has passed all checks of its own."""
     file = bento / "src" / "ekiben" / "serving" / "roster.py"
     code = file.read_text()
-    right = "return self.predictor.predict(rows)"
-    wrong = (
-        'return [one | {"species": "setosa"} for one in self.predictor.predict(rows)]'
-    )
-    assert code.count(right) == 1
-    file.write_text(code.replace(right, wrong))
+    assert "\nclass Loaded:\n" in code
+    assert "\n    def predict(self, " in code
+    file.write_text(code + WRONG)
 
 
 def damage(home: Path, tag: str) -> None:

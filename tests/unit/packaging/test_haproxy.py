@@ -112,6 +112,22 @@ def test_one_server_can_be_asked_before_anybody_else_can(balancer: Balancer) -> 
         assert {balancer.ask_public("/", None, {}).body for _ in range(6)} == {b"two"}
 
 
+def test_a_server_that_died_is_asked_nothing_until_it_is_ready_again(
+    balancer: Balancer,
+) -> None:
+    """A replica listens again, and is not ready, before three looks have found it gone."""
+    with serve_pages("other") as other:
+        with serve_pages("one") as one:
+            balancer.align([Server(1, one, "ready"), Server(2, other, "ready")])
+            assert balancer.wait_until_up(1)
+            assert balancer.wait_until_up(2)
+        found = [balancer.ask_public("/", None, {}).body for _ in range(4)]
+        with serve_pages("not ready", port=one, status=503):
+            found += [balancer.ask_public("/", None, {}).body for _ in range(20)]
+
+    assert set(found) == {b"other"}
+
+
 def test_a_balancer_that_is_killed_comes_back_as_it_stood(balancer: Balancer) -> None:
     with serve_pages("one") as one:
         balancer.align([Server(3, one, "ready")])
