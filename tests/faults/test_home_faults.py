@@ -65,10 +65,14 @@ def home(made: IrisHome, tmp_path: Path) -> IrisHome:
 def read_only(home: IrisHome) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for name in OWN:
-            path = home.path / name
-            mount("--bind", str(path), str(path))
+            path, aside = home.path / name, home.path.parent / f"aside-{name}"
+            aside.mkdir(exist_ok=True)
+            # Made read-only where nobody writes, and only then put into its place.
+            mount("--bind", str(path), str(aside))
+            stack.callback(unmount, aside)
+            mount("-o", "remount,bind,ro", str(aside))
+            mount("--bind", str(aside), str(path))
             stack.callback(unmount, path)
-            mount("-o", "remount,bind,ro", str(path))
         yield
 
 
