@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from ekiben.datasets import load
 from ekiben.registry.store import Store
-from ekiben.serving.probe import Limits, probe
+from ekiben.serving.probe import NICE, Limits, probe
 from ekiben.serving.roster import Choice
 from ekiben.training import train
 from ekiben.use_cases.catalog import get_use_case
@@ -101,6 +101,21 @@ def test_a_version_that_breaks_its_loader_is_told_why(
 
     assert reason is not None
     assert said in reason
+
+
+def test_requests_go_before_a_version_that_is_tried(
+    store: Store, tmp_path: Path
+) -> None:
+    """Of another session Linux would give it half of a processor, however nice it is."""
+    note = tmp_path / "note"
+    words = "f'{os.getsid(0)} {os.nice(0)}'"
+    choice = register(store, f"import os; open({str(note)!r}, 'w').write({words})")
+
+    probe("iris", choice, store, LIMITS)
+
+    session, nice = map(int, note.read_text().split())
+    assert session == os.getsid(0)
+    assert nice == os.nice(0) + NICE
 
 
 def test_a_version_that_hangs_is_killed_with_all_it_started(

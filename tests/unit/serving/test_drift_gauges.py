@@ -186,6 +186,27 @@ def test_the_other_process_answers_for_every_version(order: dict[str, Any]) -> N
     assert spam == {"use_case": "spam", "reason": "no model 'spam:gone' in the store"}
 
 
+NOTE = """
+import atexit, os
+tell = lambda: print(os.getsid(0), os.nice(0), os.sched_getscheduler(0))
+atexit.register(tell)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux shares processors so")
+def test_requests_go_before_the_other_process(
+    order: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another session it would get half of a processor, however nice it is."""
+    (tmp_path / "sitecustomize.py").write_text(NOTE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    last = run(json.dumps(order)).splitlines()[-1]
+
+    session, nice, policy = map(int, last.split())
+    assert (session, nice, policy) == (os.getsid(0), 19, os.SCHED_IDLE)
+
+
 def test_a_process_that_fails_or_takes_too_long_is_told(
     order: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
