@@ -41,7 +41,10 @@ MOST = 1.1
 """How many times the processor time, and the p50, of the first one."""
 FILL = """
 WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n + 1 < :rows)
-INSERT INTO request
+INSERT INTO request (
+    key, use_case, tag, at, first, rows, batch_rows, seconds, request_id, caller,
+    asked, answered
+)
 SELECT printf('%012x7%03x8%012x', (:begin + n * :step) / 1000, n % 4096, n),
     :use_case, :tag, :begin + n * :step, 0, 1, 1, 0.0001, printf('%032x', n), '',
     :asked, :answered
