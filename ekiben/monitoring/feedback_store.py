@@ -12,10 +12,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ekiben.monitoring.ids import joined, split
 from ekiben.monitoring.kept_columns import listed
 from ekiben.monitoring.records import Observed, microseconds, moment_of
-from ekiben.monitoring.store import CHUNK, FETCH, PredictionStore, first_rows
+from ekiben.monitoring.store import CHUNK, PredictionStore, first_rows
 from ekiben.monitoring.tables import FEEDBACK, REQUESTS, unstamped
 
 R, F = REQUESTS.c, FEEDBACK.c
+FETCH = 20
+"""Records that are held at a time where many are read; one may be of a thousand rows."""
 WITH_FEEDBACK = (
     sa.select(sa.func.count())
     .where(F.key == R.key)

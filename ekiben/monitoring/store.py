@@ -3,7 +3,7 @@
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,8 +32,6 @@ PIECE = 3_600_000_000
 """Microseconds of the log that are looked through at a time."""
 DRAWN_DIGITS = 6
 """Hexadecimal digits at the end of a key that a sample is drawn by."""
-FETCH = 20
-"""Records that are held at a time where all are read at once; one may be of a thousand rows."""
 WASTE = 10
 """For a row of a sample so many rows of its request may be read."""
 
@@ -217,7 +215,7 @@ class PredictionStore:
             r.at < microseconds(until),
         )
         counting = sa.select(sa.func.sum(r.rows), sa.func.count()).where(*within)
-        wanted = sa.select(REQUESTS).where(*within).order_by(r.at, r.key)
+        drawn = sa.select(r.key, r.rows).where(*within).order_by(r.at, r.key)
         with self._reading() as connection:
             rows, requests = connection.execute(counting).one()
             if not requests:
@@ -226,15 +224,23 @@ class PredictionStore:
             share = min(1.0, most / count)
             of_requests = min(1.0, share * min(count / requests, WASTE))
             if of_requests < 1:
-                wanted = wanted.where(_drawn(of_requests))
+                drawn = drawn.where(_drawn(of_requests))
             of_rows = share / of_requests
-            held = wanted.execution_options(yield_per=FETCH)
-            return count, [
+            keys = [(one.key, one.rows) for one in connection.execute(drawn)]
+        found: list[Logged] = []
+        for chunk in _chunks(keys):
+            # In between SQLite can shorten its write-ahead log, which grows until then.
+            with self._reading() as connection:
+                held = sa.select(REQUESTS).where(r.key.in_(chunk))
+                held = held.order_by(r.at, r.key)
+                records = connection.execute(held).mappings().all()
+            found += [
                 logged
-                for record in connection.execute(held).mappings()
+                for record in records
                 for logged in logged_in(record)
                 if of_rows >= 1 or _chance(logged.prediction_id) < of_rows
             ]
+        return count, found
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
@@ -298,6 +304,20 @@ def first_rows(requests: sa.Select[Any], most: int, *, newest: bool) -> sa.Subqu
     upto = sa.func.sum(found.c.rows).over(order_by=order)
     placed = sa.select(found, (upto - found.c.rows).label("before")).subquery()
     return sa.select(placed).where(placed.c.before < most).subquery()
+
+
+def _chunks(keys: Sequence[tuple[str, int]]) -> Iterator[list[str]]:
+    """Yield *keys*, each with its number of rows, in lists of about CHUNK rows together."""
+    chunk: list[str] = []
+    rows = 0
+    for key, count in keys:
+        chunk.append(key)
+        rows += count
+        if rows >= CHUNK:
+            yield chunk
+            chunk, rows = [], 0
+    if chunk:
+        yield chunk
 
 
 def _drawn(share: float) -> sa.ColumnElement[bool]:

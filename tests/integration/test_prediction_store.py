@@ -1,10 +1,12 @@
 """The prediction log in SQLite and in PostgreSQL: what is written is read back."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +20,7 @@ from ekiben.monitoring.ids import joined
 from ekiben.monitoring.records import Observed, microseconds
 from ekiben.monitoring.sink import Sink
 from ekiben.monitoring.store import PredictionStore
+from ekiben.monitoring.tables import logged_in
 from ekiben.registry import engines
 from ekiben.registry.engines import make_engine
 from ekiben.registry.migrating import Migrations
@@ -210,6 +213,33 @@ def test_a_sample_of_many_rows_is_drawn_from_many_requests(
     # Where requests were drawn alone, these would be rows of twenty of them.
     assert len({one.at for one in drawn}) > 60
     assert log.sample("spam", tag="spam:a", most=200, **window) == (count, drawn)
+
+
+def test_while_a_sample_is_taken_sqlite_can_shorten_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taken at the lowest priority: what it held open would grow for minutes."""
+    file = tmp_path / "log.db"
+    url, busy = f"sqlite:///{file}", []
+    sink = Sink(url, durable=False, wait=5)
+    sink.write([request(100, minute) for minute in range(30)])
+    other = sqlite3.connect(file)
+
+    def looked(record: sa.RowMapping) -> Any:
+        sink.write([request(1, 2000)])
+        busy.append(other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+        return logged_in(record)
+
+    monkeypatch.setattr(store, "logged_in", looked)
+    with PredictionStore.opened(url) as log:
+        _, drawn = log.sample(
+            "spam", tag="spam:a", since=NOON, until=LATER, most=100_000
+        )
+    other.close()
+    sink.close()
+
+    assert len(drawn) == 3000
+    assert busy == [0] * 30
 
 
 FIRST = Migrations("ekiben.monitoring:migrations", "0001", "prediction_version")
